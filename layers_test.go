@@ -1,0 +1,585 @@
+// Package pitwall_test keeps the house in order: which package may import
+// which, and what a package may hold as state. It reads the source alone, on
+// every platform's files at once, so it needs nothing built.
+package pitwall_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// module is the path that go.mod names.
+const module = "pitwall"
+
+// TestLayers reads every package's imports and holds them against the arrows
+// of CONTRIBUTING.md. When it is red the import is wrong, not the test.
+func TestLayers(t *testing.T) {
+	tree := readTree(t, ".")
+	if len(tree) == 0 {
+		t.Fatal("no packages found")
+	}
+	graph := make(imports, len(tree))
+	for name, p := range tree {
+		graph[name] = p.imports
+	}
+	for _, problem := range graph.problems() {
+		t.Error(problem)
+	}
+}
+
+// TestNoHiddenState reads every package's declarations: no init, and no
+// package variable that could change after the program starts.
+func TestNoHiddenState(t *testing.T) {
+	for _, p := range readTree(t, ".") {
+		for _, problem := range p.hiddenState() {
+			t.Error(problem)
+		}
+	}
+}
+
+// TestLayersSeesWrongArrows feeds lists of imports that break one rule each,
+// since a check that cannot fail checks nothing.
+func TestLayersSeesWrongArrows(t *testing.T) {
+	tests := []struct {
+		name  string
+		graph imports
+		want  string // part of the one problem; empty means none
+	}{
+		{"healthy", imports{
+			"backend":                       {"context", "errors"},
+			"backend/hub":                   {"pitwall/backend"},
+			"backend/logstore/segment":      {"golang.org/x/sys/unix"},
+			"backend/engine/process/keeper": {"pitwall/backend/logstore/segment", "net"},
+			"backend/engine/process":        {"pitwall/backend", "pitwall/backend/engine", "pitwall/backend/engine/process/keeper"},
+			"backend/local":                 {"pitwall/backend", "pitwall/backend/hub", "pitwall/backend/sqlite"},
+			"ui":                            {"pitwall/backend", "pitwall/ui/theme", "pitwall/assets"},
+			"ui/uitest":                     {"pitwall/ui", "pitwall/backend/backendtest"},
+			"views":                         {"pitwall/views/apps", "pitwall/ui"},
+			"views/apps":                    {"pitwall/ui", "pitwall/ui/table", "pitwall/backend"},
+			"api":                           {"pitwall/api/native", "pitwall/backend"},
+			"api/native":                    {"pitwall/api/httpx", "pitwall/backend/wire"},
+			"api/tsuru":                     {"pitwall/api/httpx", "pitwall/backend"},
+			"cmd/pitwall":                   {"pitwall/views", "pitwall/api", "pitwall/backend/local", "pitwall/cmd/pitwall/demo"},
+		}, ""},
+		{"root with a dependency", imports{"backend": {"github.com/gorilla/websocket"}}, "only the standard library"},
+		{"root with a child", imports{"backend": {"pitwall/backend/hub"}}, "only the standard library"},
+		{"backend to a screen", imports{"backend/local": {"pitwall/ui/theme"}}, "backend imports only backend"},
+		{"backend to assets", imports{"backend/sqlite": {"pitwall/assets"}}, "backend imports only backend"},
+		{"engine to engine", imports{"backend/engine/process": {"pitwall/backend/engine/nomad"}}, "engines never import each other"},
+		{"engine to hub", imports{"backend/engine/process": {"pitwall/backend/hub"}}, "an engine imports"},
+		{"engine to store", imports{"backend/engine/kubernetes": {"pitwall/backend/logstore"}}, "an engine imports"},
+		{"engine to segment", imports{"backend/engine/nomad": {"pitwall/backend/logstore/segment"}}, "an engine imports"},
+		{"keeper to root", imports{"backend/engine/process/keeper": {"pitwall/backend"}}, "a keeper stays small"},
+		{"keeper by way of segment", imports{
+			"backend/engine/process/keeper": {"pitwall/backend/logstore/segment"},
+			"backend/logstore/segment":      {"pitwall/backend"},
+		}, "a keeper stays small"},
+		{"keeper with a dependency", imports{"backend/engine/process/keeper": {"github.com/spf13/cobra"}}, "a keeper stays small"},
+		{"widget to backend", imports{"ui/table": {"pitwall/backend"}}, "a widget imports"},
+		{"widget to shell", imports{"ui/table": {"pitwall/ui"}}, "a widget imports"},
+		{"shell to hub", imports{"ui": {"pitwall/backend/hub"}}, "the shell imports"},
+		{"shell to view", imports{"ui": {"pitwall/views/apps"}}, "the shell imports"},
+		{"view to view", imports{"views/apps": {"pitwall/views/logs"}}, "no view imports a view"},
+		{"view to list of views", imports{"views/apps": {"pitwall/views"}}, "no view imports a view"},
+		{"view to local", imports{"views/apps": {"pitwall/backend/local"}}, "a view imports"},
+		{"dialect to dialect", imports{"api/tsuru": {"pitwall/api/native"}}, "no dialect imports a dialect"},
+		{"dialect to mount", imports{"api/tsuru": {"pitwall/api"}}, "no dialect imports a dialect"},
+		{"dialect to local", imports{"api/tsuru": {"pitwall/backend/local"}}, "a dialect imports"},
+		{"dialect to wire", imports{"api/tsuru": {"pitwall/backend/wire"}}, "a dialect imports"},
+		{"mount to engine", imports{"api": {"pitwall/backend/engine/process"}}, "api is given its backend"},
+		{"api to screen", imports{"api/httpx": {"pitwall/ui/theme"}}, "api imports"},
+		{"loglevel to backend", imports{"api/loglevel": {"pitwall/backend"}}, "api/loglevel stands alone"},
+		{"assets with code", imports{"assets": {"pitwall/backend"}}, "assets imports nothing"},
+		{"back up to cmd", imports{"views": {"pitwall/cmd/pitwall/demo"}}, "nothing imports cmd"},
+		{"test support in the product", imports{"backend/local": {"pitwall/backend/backendtest"}}, "is for tests"},
+		{"new top level", imports{"pkg/helpers": {"fmt"}}, "not a place in the house"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := tt.graph.problems()
+			if tt.want == "" {
+				if len(got) != 0 {
+					t.Errorf("problems() = %q, want none", got)
+				}
+				return
+			}
+			if len(got) != 1 || !strings.Contains(got[0], tt.want) {
+				t.Errorf("problems() = %q, want one with %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestHiddenStateIsSeen feeds one declaration each.
+func TestHiddenStateIsSeen(t *testing.T) {
+	tests := []struct {
+		src  string
+		want string // part of the one problem; empty means none
+	}{
+		{`import "errors"; var ErrLagged = errors.New("lagged")`, ""},
+		{`import "regexp"; var word = regexp.MustCompile("a+")`, ""},
+		{`import "embed"; ` + "\n//go:embed *.go\nvar files embed.FS", ""},
+		{"var names = []string{`a`, `b`}", ""},
+		{"var names = map[string][]int{`a`: {1}}\nfunc f() { names := map[string][]int{}; names[`b`] = nil }", ""},
+		{"var names = [...]string{1: `a`}", ""},
+		{"type s struct{}; type i interface{}; var _ i = (*s)(nil)", ""},
+		{"func init() {}", "init"},
+		{"var count int", "can change"},
+		{"var count = 1", "can change"},
+		{"import `sync`; var mu sync.Mutex", "can change"},
+		{"var hooks = []func(){func() {}}", "can change"},
+		{"var names = make(map[string]int)", "can change"},
+		{"type s struct{}; var one = &s{}", "can change"},
+		{"var names = []string{`a`}\nfunc f() { names[0] = `b` }", "written"},
+		{"var names = []string{`a`}\nfunc f() { names = append(names, `b`) }", "written"},
+		{"var names = map[string]int{`a`: 1}\nfunc f() { delete(names, `a`) }", "written"},
+		{"var names = map[string]int{`a`: 1}\nfunc f() { names[`a`]++ }", "written"},
+	}
+	for _, tt := range tests {
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, "x.go", "package x\n"+tt.src, parser.ParseComments)
+		if err != nil {
+			t.Fatalf("parse %q: %v", tt.src, err)
+		}
+		p := source{dir: "x", fset: fset, files: []*ast.File{f}}
+		got := p.hiddenState()
+		if tt.want == "" && len(got) != 0 {
+			t.Errorf("hiddenState(%q) = %q, want none", tt.src, got)
+		}
+		if tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
+			t.Errorf("hiddenState(%q) = %q, want one with %q", tt.src, got, tt.want)
+		}
+	}
+}
+
+// imports maps a package, by its folder, to the import paths it names.
+type imports map[string][]string
+
+// problems returns one sentence for each arrow that points the wrong way.
+func (g imports) problems() []string {
+	var out []string
+	for _, from := range slices.Sorted(maps.Keys(g)) {
+		if !inHouse(from) {
+			out = append(out, fmt.Sprintf("%s: is not a place in the house", from))
+			continue
+		}
+		for _, to := range g[from] {
+			if why := wrongArrow(from, to); why != "" {
+				out = append(out, fmt.Sprintf("%s imports %s: %s", from, to, why))
+			}
+		}
+	}
+	return append(out, g.keeperProblems()...)
+}
+
+// keeperProblems follows every import that a keeper reaches, since each one is
+// paid for in the memory of every running instance.
+func (g imports) keeperProblems() []string {
+	const (
+		keeper  = "backend/engine/process/keeper"
+		segment = "backend/logstore/segment"
+	)
+	var out []string
+	for _, from := range []string{keeper, segment} {
+		for _, to := range g[from] {
+			inside, ok := inModule(to)
+			switch {
+			case ok && (inside == segment || within(inside, from)):
+			case !ok && (standard(to) || strings.HasPrefix(to, "golang.org/x/sys/")):
+			default:
+				out = append(out, fmt.Sprintf("%s imports %s: a keeper stays small (standard library, golang.org/x/sys, segment)", from, to))
+			}
+		}
+	}
+	return out
+}
+
+// wrongArrow says why from may not import the path to, or "".
+func wrongArrow(from, to string) string {
+	inside, ok := inModule(to)
+	if from == "backend" && !standard(to) {
+		return "the root of backend imports only the standard library"
+	}
+	if !ok {
+		return ""
+	}
+	switch {
+	case within(inside, "cmd") && !within(from, "cmd"):
+		return "nothing imports cmd"
+	case testSupport(from):
+		return ""
+	case testSupport(inside):
+		return "a package named …test is for tests"
+	}
+	switch top, _, _ := strings.Cut(from, "/"); top {
+	case "backend":
+		return wrongFromBackend(from, inside)
+	case "api":
+		return wrongFromAPI(from, inside)
+	case "ui":
+		return wrongFromUI(from, inside)
+	case "views":
+		return wrongFromViews(from, inside)
+	case "assets":
+		return "assets imports nothing"
+	}
+	return ""
+}
+
+func wrongFromBackend(from, to string) string {
+	if !within(to, "backend") {
+		return "backend imports only backend"
+	}
+	engine, isEngine := strings.CutPrefix(from, "backend/engine/")
+	if !isEngine || from == "backend/engine/process/keeper" {
+		return "" // A keeper has its own, stricter rule.
+	}
+	own, _, _ := strings.Cut(engine, "/")
+	own = "backend/engine/" + own
+	switch {
+	case to == "backend", to == "backend/engine", within(to, own):
+		return ""
+	case own == "backend/engine/process" && to == "backend/logstore/segment":
+		return ""
+	case within(to, "backend/engine"):
+		return "engines never import each other"
+	}
+	return "an engine imports backend and backend/engine alone"
+}
+
+func wrongFromAPI(from, to string) string {
+	if from == "api/loglevel" {
+		return "api/loglevel stands alone, so that any program can use it"
+	}
+	if !within(to, "api") && !within(to, "backend") {
+		return "api imports api and backend alone"
+	}
+	implementations := []string{
+		"backend/local", "backend/remote", "backend/engine", "backend/sqlite",
+		"backend/logstore", "backend/proxy", "backend/hub",
+	}
+	if from == "api" || from == "api/httpx" {
+		if slices.ContainsFunc(implementations, func(dir string) bool { return within(to, dir) }) {
+			return "api is given its backend and builds none"
+		}
+		if from == "api/httpx" && within(to, "api") {
+			return "api/httpx is below the dialects"
+		}
+		return ""
+	}
+	dialect := strings.Join(strings.SplitN(from, "/", 3)[:2], "/")
+	switch {
+	case to == "backend", to == "api/httpx", within(to, dialect):
+		return ""
+	case to == "backend/wire" && dialect == "api/native":
+		return ""
+	case within(to, "api"):
+		return "no dialect imports a dialect"
+	}
+	return "a dialect imports backend and api/httpx alone"
+}
+
+func wrongFromUI(from, to string) string {
+	if from == "ui" {
+		if to == "backend" || to == "assets" || within(to, "ui") {
+			return ""
+		}
+		return "the shell imports ui/…, backend's root and assets alone"
+	}
+	if to == "assets" || strings.HasPrefix(to, "ui/") {
+		return ""
+	}
+	return "a widget imports widgets and assets alone"
+}
+
+func wrongFromViews(from, to string) string {
+	if within(to, "views") {
+		own := strings.Join(strings.SplitN(from, "/", 3)[:min(2, strings.Count(from, "/")+1)], "/")
+		if from == "views" || (to != "views" && within(to, own)) {
+			return ""
+		}
+		return "no view imports a view"
+	}
+	if to == "backend" || within(to, "ui") {
+		return ""
+	}
+	return "a view imports ui and backend's root alone"
+}
+
+// inHouse reports whether a folder is under one of the fixed top levels.
+func inHouse(dir string) bool {
+	top, _, _ := strings.Cut(dir, "/")
+	return dir == "." || slices.Contains([]string{"api", "assets", "backend", "cmd", "ui", "views"}, top)
+}
+
+// inModule returns the folder of an import path of this module.
+func inModule(p string) (string, bool) {
+	dir, ok := strings.CutPrefix(p, module+"/")
+	return dir, ok
+}
+
+// within reports whether dir is the folder root or below it.
+func within(dir, root string) bool {
+	return dir == root || strings.HasPrefix(dir, root+"/")
+}
+
+// standard reports whether an import path is of the standard library, whose
+// first element has no dot.
+func standard(p string) bool {
+	first, _, _ := strings.Cut(p, "/")
+	return first != module && !strings.Contains(first, ".")
+}
+
+// testSupport reports whether a package exists for tests, as backendtest does.
+func testSupport(dir string) bool {
+	return strings.HasSuffix(path.Base(dir), "test")
+}
+
+// source is the parsed files of one folder, those for tests left out.
+type source struct {
+	dir     string
+	fset    *token.FileSet
+	files   []*ast.File
+	imports []string
+}
+
+// readTree parses every Go file below root.
+func readTree(t *testing.T, root string) map[string]source {
+	t.Helper()
+	tree := make(map[string]source)
+	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := entry.Name()
+		if entry.IsDir() {
+			hidden := base != "." && strings.HasPrefix(base, ".")
+			if hidden || base == "testdata" || base == "bin" || base == "dist" {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(base, ".go") || strings.HasSuffix(base, "_test.go") {
+			return nil
+		}
+		dir := filepath.ToSlash(filepath.Dir(name))
+		p := tree[dir]
+		if p.fset == nil {
+			p.dir, p.fset = dir, token.NewFileSet()
+		}
+		src, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		f, err := parser.ParseFile(p.fset, name, src, parser.ParseComments)
+		if err != nil {
+			return fmt.Errorf("parse %s: %w", name, err)
+		}
+		p.files = append(p.files, f)
+		for _, spec := range f.Imports {
+			to, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return fmt.Errorf("import in %s: %w", name, err)
+			}
+			if !slices.Contains(p.imports, to) {
+				p.imports = append(p.imports, to)
+			}
+		}
+		tree[dir] = p
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// hiddenState returns one sentence for each init and each package variable
+// that may change. Packages for tests may keep what they like.
+func (p source) hiddenState() []string {
+	if testSupport(p.dir) {
+		return nil
+	}
+	tables := make(map[string]token.Pos)
+	var out []string
+	for _, f := range p.files {
+		for _, decl := range f.Decls {
+			switch decl := decl.(type) {
+			case *ast.FuncDecl:
+				if decl.Recv == nil && decl.Name.Name == "init" {
+					out = append(out, p.at(decl.Pos(), "init runs in every process: build it in cmd"))
+				}
+			case *ast.GenDecl:
+				if decl.Tok == token.VAR {
+					out = append(out, p.variables(decl, tables)...)
+				}
+			}
+		}
+	}
+	return append(out, p.writes(tables)...)
+}
+
+// variables judges one var declaration and adds the tables it finds.
+func (p source) variables(decl *ast.GenDecl, tables map[string]token.Pos) []string {
+	var out []string
+	for _, spec := range decl.Specs {
+		spec := spec.(*ast.ValueSpec)
+		if embedded(decl.Doc) || embedded(spec.Doc) {
+			continue
+		}
+		for i, name := range spec.Names {
+			switch {
+			case name.Name == "_":
+			case i < len(spec.Values) && constantCall(spec.Values[i]):
+			case i < len(spec.Values) && isTable(spec.Values[i]):
+				tables[name.Name] = name.Pos()
+			default:
+				out = append(out, p.at(name.Pos(), "package variable "+name.Name+" can change: make it a field, a parameter or a constant"))
+			}
+		}
+	}
+	return out
+}
+
+// writes finds the places where a table is changed after all.
+func (p source) writes(tables map[string]token.Pos) []string {
+	if len(tables) == 0 {
+		return nil
+	}
+	info := types.Info{Uses: make(map[*ast.Ident]types.Object)}
+	config := types.Config{Error: func(error) {}, Importer: noImports{}}
+	// The errors are those of imports that nobody resolved; the names of this
+	// package are resolved all the same.
+	pkg, _ := config.Check(p.dir, p.fset, p.files, &info)
+	table := func(e ast.Expr) *ast.Ident {
+		id := rootIdent(e)
+		if id == nil || info.Uses[id] == nil || info.Uses[id].Parent() != pkg.Scope() {
+			return nil
+		}
+		if _, ok := tables[id.Name]; !ok {
+			return nil
+		}
+		return id
+	}
+	var out []string
+	report := func(e ast.Expr) {
+		if id := table(e); id != nil {
+			out = append(out, p.at(id.Pos(), "table "+id.Name+" is written"))
+		}
+	}
+	for _, f := range p.files {
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.AssignStmt:
+				for _, lhs := range n.Lhs {
+					report(lhs)
+				}
+			case *ast.IncDecStmt:
+				report(n.X)
+			case *ast.UnaryExpr:
+				if n.Op == token.AND {
+					report(n.X)
+				}
+			case *ast.CallExpr:
+				if fn, ok := n.Fun.(*ast.Ident); ok && len(n.Args) > 0 && (fn.Name == "delete" || fn.Name == "clear") {
+					report(n.Args[0])
+				}
+			}
+			return true
+		})
+	}
+	return out
+}
+
+func (p source) at(pos token.Pos, text string) string {
+	where := p.fset.Position(pos)
+	return fmt.Sprintf("%s:%d: %s", filepath.ToSlash(where.Filename), where.Line, text)
+}
+
+// embedded reports whether a declaration is filled by the compiler.
+func embedded(doc *ast.CommentGroup) bool {
+	return doc != nil && slices.ContainsFunc(doc.List, func(c *ast.Comment) bool {
+		return strings.HasPrefix(c.Text, "//go:embed ")
+	})
+}
+
+// constantCall reports whether an expression makes a value that nothing can
+// change: a sentinel, a compiled pattern, a replacer.
+func constantCall(e ast.Expr) bool {
+	call, ok := e.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	fn, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	pkg, ok := fn.X.(*ast.Ident)
+	return ok && slices.Contains([]string{"errors.New", "regexp.MustCompile", "strings.NewReplacer"}, pkg.Name+"."+fn.Sel.Name)
+}
+
+// isTable reports whether an expression is an array, slice or map literal of
+// plain data.
+func isTable(e ast.Expr) bool {
+	lit, ok := e.(*ast.CompositeLit)
+	if !ok {
+		return false
+	}
+	switch lit.Type.(type) {
+	case *ast.ArrayType, *ast.MapType:
+	default:
+		return false
+	}
+	plain := true
+	for _, elt := range lit.Elts {
+		ast.Inspect(elt, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncLit:
+				plain = false
+			case *ast.CallExpr:
+				plain = plain && constantCall(n)
+			}
+			return plain
+		})
+	}
+	return plain
+}
+
+// rootIdent is the name that an expression such as x.y[z] begins with.
+func rootIdent(e ast.Expr) *ast.Ident {
+	for {
+		switch x := e.(type) {
+		case *ast.Ident:
+			return x
+		case *ast.IndexExpr:
+			e = x.X
+		case *ast.ParenExpr:
+			e = x.X
+		case *ast.StarExpr:
+			e = x.X
+		case *ast.SelectorExpr:
+			e = x.X
+		default:
+			return nil
+		}
+	}
+}
+
+// noImports resolves nothing: what other packages hold is not asked.
+type noImports struct{}
+
+func (noImports) Import(p string) (*types.Package, error) {
+	return nil, fmt.Errorf("import %s: not resolved", p)
+}
