@@ -1,0 +1,15 @@
+// Package assets holds the files that ship inside the binary. A folder is a
+// variable of its own, so that a program links what it uses.
+package assets
+
+import "embed"
+
+// Themes has the colour themes: themes/dark.yaml and themes/light.yaml.
+//
+//go:embed themes/*.yaml
+var Themes embed.FS
+
+// Keymap is the default key table.
+//
+//go:embed keymap.yaml
+var Keymap []byte
