@@ -13,3 +13,14 @@ var Themes embed.FS
 //
 //go:embed keymap.yaml
 var Keymap []byte
+
+// Demo is the manifest of the demo's apps and jobs. [$PITWALL_DEMO stands where
+// the path of the binary goes.
+//
+//go:embed demo/pitwall.yaml
+var Demo []byte
+
+// ManifestSchema is the JSON Schema of a manifest.
+//
+//go:embed schema/manifest.json
+var ManifestSchema []byte
