@@ -54,19 +54,18 @@ func (c Cursor) before(d Cursor) bool {
 // Both streams come unless Only is set. A Lines is for one goroutine, and needs
 // memory for its windows and for two lines of [MaxLine], however long lines are.
 type Lines struct {
-	r      *Reader
-	chunk  Chunk
-	rest   []byte // of the chunk, not yet split
-	pos    Cursor // of what was read last
-	held   [2]held
-	queue  [3]Entry
-	queued int
-	sent   int
-	sub    int64  // what the queue's places in the record count from
-	after  Cursor // entries up to here were read before a resume
-	min    uint64 // lines that start earlier are not wanted
-	from   [2]int64
-	only   [2]bool // streams that are left out
+	r     *Reader
+	chunk Chunk
+	rest  []byte // of the chunk, not yet split
+	pos   Cursor // of what was read last
+	held  [2]held
+	queue [3]Entry // the lines that a record ended, by stream, and the record
+	sent  int      // of the queue
+	sub   int64    // what the queue's places in the record count from
+	after Cursor   // entries up to here were read before a resume
+	min   uint64   // lines that start earlier are not wanted
+	from  [2]int64
+	only  [2]bool // streams that are left out
 }
 
 // held is a line that has begun and is not complete.
@@ -83,7 +82,7 @@ type held struct {
 
 // Lines starts at the oldest entry kept. Seek it before the first [Lines.Next].
 func (d *Dir) Lines() *Lines {
-	return &Lines{r: d.Reader(0)}
+	return newLines(d.Reader(0))
 }
 
 // Close releases the files.
@@ -161,7 +160,7 @@ func (l *Lines) Cursor() Cursor {
 			c.Open = h.seq
 		}
 	}
-	for _, e := range l.queue[l.sent:max(l.sent, l.queued)] {
+	for _, e := range l.queue[l.sent:] {
 		if e.Kind == Batch && (c.Open == 0 || e.Seq < c.Open) {
 			c.Open = e.Seq // begun, ended by a record, and not returned yet
 		}
@@ -172,7 +171,14 @@ func (l *Lines) Cursor() Cursor {
 func (l *Lines) reset() {
 	only := l.only
 	l.r.Close()
-	*l = Lines{r: l.r.dir.Reader(0), only: only}
+	*l = *newLines(l.r.dir.Reader(0))
+	l.only = only
+}
+
+func newLines(r *Reader) *Lines {
+	l := &Lines{r: r}
+	l.sent = len(l.queue)
+	return l
 }
 
 // Next returns the next entry, or [io.EOF] when none is complete yet; calling
@@ -209,8 +215,9 @@ func (l *Lines) wants(e Entry) bool {
 
 // step returns one entry, or one of Kind 0 where it only went forward.
 func (l *Lines) step() (Entry, error) {
-	if l.sent < l.queued {
+	if l.sent < len(l.queue) {
 		e := l.queue[l.sent]
+		l.queue[l.sent] = Entry{}
 		l.sent++
 		l.pos.Sub = l.sub + int64(l.sent)
 		return e, nil
@@ -222,7 +229,7 @@ func (l *Lines) step() (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	l.queued, l.sent, l.sub = 0, 0, 0
+	l.sub = 0
 	l.pos = Cursor{Segment: c.Segment, Record: c.Index, Sub: c.Skip, Seq: c.Seq}
 	if c.Kind == Batch {
 		l.chunk, l.rest = c, p
@@ -234,7 +241,7 @@ func (l *Lines) step() (Entry, error) {
 	if c.Reason == Deleted || c.Reason == Corrupt {
 		// Found before a record, not a record: it must not take the places of
 		// the record's own entries.
-		l.sub = c.Skip - 2
+		l.sub = c.Skip - int64(len(l.queue))
 	}
 	return Entry{}, nil
 }
@@ -256,15 +263,14 @@ func (l *Lines) interrupt(c Chunk) {
 			continue
 		}
 		h.flags |= Unterminated
-		l.queue[l.queued] = h.entry(Stream(s), nil)
-		l.queued++
+		l.queue[s] = h.entry(Stream(s), nil)
 		h.on = false
 	}
-	l.queue[l.queued] = Entry{
+	l.queue[2] = Entry{
 		Kind: c.Kind, Stream: c.Stream, Flags: c.Flags, Run: c.Run, Time: c.Time, Seq: c.Seq,
 		Count: uint64(c.Count), Dropped: c.Dropped, Reason: c.Reason, PID: c.PID, Exit: c.Exit, Signal: c.Signal,
 	}
-	l.queued++
+	l.sent = 0
 }
 
 // split takes one line, or the beginning of one, off the chunk.
