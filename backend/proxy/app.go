@@ -133,7 +133,7 @@ func (r Route) normal() (Route, error) {
 	}
 	if r.HTTP != "" {
 		host := hostOf(r.HTTP)
-		if host == "" || strings.ContainsAny(host, " /@") {
+		if host == "" || strings.ContainsAny(r.HTTP, " /@") {
 			return r, fmt.Errorf("%q is not a host name", r.HTTP)
 		}
 		r.HTTP = host
