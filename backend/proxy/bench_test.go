@@ -127,3 +127,30 @@ func BenchmarkHTTP(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkKick cuts a thousand open connections and waits until each client
+// has seen it.
+func BenchmarkKick(b *testing.B) {
+	e := newEdge(b, proxy.Config{})
+	set(b, e, tcpApp("pong", echo(b, "a")))
+	addr := tcpAddr(b, e)
+	var spent time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		open := make([]*conn, 1000)
+		for i := range open {
+			open[i] = dial(b, addr)
+			open[i].line()
+		}
+		b.StartTimer()
+		start := time.Now()
+		if got := e.Kick("pong"); got != len(open) {
+			b.Fatalf("Kick() = %d, want %d", got, len(open))
+		}
+		for _, c := range open {
+			c.dies()
+		}
+		spent += time.Since(start)
+	}
+	b.ReportMetric(float64(spent.Microseconds())/1000/float64(b.N), "ms/1000-connections")
+}

@@ -421,14 +421,7 @@ func TestKickResetsAnHTTP2StreamNobodyReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	last := uint64(0)
-	eventually(t, "the stream is stalled", func() bool { // the client's window is full
-		time.Sleep(20 * time.Millisecond)
-		now := countsOf(t, e, "a").BytesOut
-		stalled := now == last && now > 0
-		last = now
-		return stalled
-	})
+	stalled(t, e, "a")
 	if got := e.Kick("a"); got != 1 {
 		t.Errorf("Kick() = %d, want 1", got)
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"pitwall/backend/proxy"
 )
@@ -288,10 +289,7 @@ func TestKickEndsAStalledStream(t *testing.T) {
 		}
 	})))
 	c := dial(t, tcpAddr(t, e)) // and never reads: the stream backs up
-	eventually(t, "the stream has stalled", func() bool {
-		before := countsOf(t, e, "bulk").BytesOut
-		return before > 0
-	})
+	stalled(t, e, "bulk")
 	if got := e.Kick("bulk"); got != 1 {
 		t.Errorf("Kick() = %d, want 1", got)
 	}
@@ -299,6 +297,19 @@ func TestKickEndsAStalledStream(t *testing.T) {
 	if err := c.dies(); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("end = %v, want a reset", err)
 	}
+}
+
+// stalled waits until the app sends no more, since the client does not read.
+func stalled(t *testing.T, e *proxy.Edge, app string) {
+	t.Helper()
+	last := uint64(0)
+	eventually(t, "the stream stalls", func() bool {
+		time.Sleep(20 * time.Millisecond)
+		now := countsOf(t, e, app).BytesOut
+		same := now == last && now > 0
+		last = now
+		return same
+	})
 }
 
 func TestKickInstanceLeavesTheOthers(t *testing.T) {
