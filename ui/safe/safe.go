@@ -148,6 +148,37 @@ func (t Text) Truncate(n int, tail Text) Text {
 	return Join(Text{}, t.Cut(0, n-tail.Width()), tail)
 }
 
+// longStyled is the width from which a wrapped text loses its colours, since
+// each of its rows would have to be cut out of the whole.
+const longStyled = 4096
+
+// Wrap breaks the text into rows of at most width cells, anywhere. It returns
+// one row at least.
+func (t Text) Wrap(width int) []Text {
+	width = max(width, 1)
+	if int(t.width) <= width {
+		return []Text{t}
+	}
+	rows := make([]Text, 0, int(t.width)/width+1)
+	if t.sgr && t.width < longStyled || !t.sgr && int(t.width) == len(t.s) {
+		for left := 0; left < int(t.width); {
+			row := t.Cut(left, left+width)
+			if row.width == 0 { // a wide character in a cell
+				row = Text{s: "?", width: 1}
+				left++
+			}
+			rows = append(rows, row)
+			left += int(row.width)
+		}
+		return rows
+	}
+	for s := range strings.SplitSeq(ansi.Hardwrap(t.Plain().s, width, true), "\n") {
+		w := int32(ansi.StringWidth(s))
+		rows = append(rows, Text{s: s, width: w})
+	}
+	return rows
+}
+
 // ASCII returns s with each cell that is not ASCII replaced, for a terminal
 // whose locale is not UTF-8. Escape sequences in s are kept.
 func ASCII(s string) string {
