@@ -14,8 +14,8 @@ var Themes embed.FS
 //go:embed keymap.yaml
 var Keymap []byte
 
-// Demo is the manifest of the demo's apps and jobs. [$PITWALL_DEMO stands where
-// the path of the binary goes.
+// Demo is the manifest of the demo's apps and jobs. In the first place of a
+// command, $PITWALL_DEMO stands where the path of the binary goes.
 //
 //go:embed demo/pitwall.yaml
 var Demo []byte
