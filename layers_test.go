@@ -135,6 +135,11 @@ func TestHiddenStateIsSeen(t *testing.T) {
 		{"var names = map[string][]int{`a`: {1}}\nfunc f() { names := map[string][]int{}; names[`b`] = nil }", ""},
 		{"var names = [...]string{1: `a`}", ""},
 		{"type s struct{}; type i interface{}; var _ i = (*s)(nil)", ""},
+		{"import `hash/crc32`; var sums = crc32.MakeTable(crc32.Castagnoli)", ""},
+		{"type ports struct{ first, last int }; var usual = ports{1, 2}", ""},
+		{"type ports struct{ first, last int }; var usual = ports{1, 2}\nfunc f() { usual.first++ }", "written"},
+		{"type count struct{ n int }; var all = count{}", "can change"},
+		{"import `sync`; var mu = sync.Mutex{}", "can change"},
 		{"func init() {}", "init"},
 		{"var count int", "can change"},
 		{"var count = 1", "can change"},
@@ -515,8 +520,8 @@ func embedded(doc *ast.CommentGroup) bool {
 	})
 }
 
-// constantCall reports whether an expression makes a value that nothing can
-// change: a sentinel, a compiled pattern, a replacer.
+// constantCall reports whether an expression makes a value that nothing
+// changes: a sentinel, a compiled pattern, a replacer, a table of sums.
 func constantCall(e ast.Expr) bool {
 	call, ok := e.(*ast.CallExpr)
 	if !ok {
@@ -527,11 +532,11 @@ func constantCall(e ast.Expr) bool {
 		return false
 	}
 	pkg, ok := fn.X.(*ast.Ident)
-	return ok && slices.Contains([]string{"errors.New", "regexp.MustCompile", "strings.NewReplacer"}, pkg.Name+"."+fn.Sel.Name)
+	return ok && slices.Contains([]string{"errors.New", "regexp.MustCompile", "strings.NewReplacer", "crc32.MakeTable"}, pkg.Name+"."+fn.Sel.Name)
 }
 
 // isTable reports whether an expression is an array, slice or map literal of
-// plain data.
+// plain data, or a struct of this package's with its fields filled in.
 func isTable(e ast.Expr) bool {
 	lit, ok := e.(*ast.CompositeLit)
 	if !ok {
@@ -539,6 +544,10 @@ func isTable(e ast.Expr) bool {
 	}
 	switch lit.Type.(type) {
 	case *ast.ArrayType, *ast.MapType:
+	case *ast.Ident:
+		if len(lit.Elts) == 0 {
+			return false
+		}
 	default:
 		return false
 	}

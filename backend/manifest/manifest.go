@@ -20,7 +20,7 @@ import (
 // File is one manifest, under the name that problems give it.
 type File struct {
 	Name string
-	Text []byte
+	Body []byte
 }
 
 // Declaration is what files declare together, in the order they do.
@@ -51,7 +51,7 @@ func Parse(schema []byte, files ...File) (Declaration, error) {
 	for _, f := range files {
 		r.open(printable(f.Name))
 		before := len(r.problems)
-		for _, doc := range parseYAML(r, f.Text) {
+		for _, doc := range parseYAML(r, f.Body) {
 			check.value(doc, root, nil)
 			d.document(doc)
 			if len(r.problems) != before {

@@ -29,7 +29,7 @@ func schema(t testing.TB) []byte {
 
 func parse(t testing.TB, text string) (manifest.Declaration, error) {
 	t.Helper()
-	return manifest.Parse(schema(t), manifest.File{Name: "m.yaml", Text: []byte(text)})
+	return manifest.Parse(schema(t), manifest.File{Name: "m.yaml", Body: []byte(text)})
 }
 
 func TestParse(t *testing.T) {
@@ -144,7 +144,8 @@ func TestProblems(t *testing.T) {
 		{"unknown variable", app(`command: [x, "$PROT"]`), []string{"5: " + path + ".command.[1]: $PROT is not known here: did you mean $PORT?"}},
 		{"unlike any variable", app(`command: [x, "a${SECRET_KEY}b"]`), []string{"5: " + path + ".command.[1]: $SECRET_KEY is not known here: declare it in env, or write $$ for a $"}},
 		{"levels file without levels", app(`command: [x, $PITWALL_LOGGERS]`), []string{"5: " + path + ".command.[1]: $PITWALL_LOGGERS is only there with levels: file"}},
-		{"lone dollar", app(`command: [x, "5$"]`), []string{"5: " + path + ".command.[1]: has a $ that no name follows: write $$ for a $"}},
+		{"dollars that name nothing", app(`command: [grep, "^a$", "$$NAME", "$5", "$"]`), nil},
+		{"zone of the server", app(`command: [x, $TZ]`), []string{"5: " + path + ".command.[1]: $TZ is not known here: declare it in env, or write $$ for a $"}},
 		{"open brace", app(`command: [x, "${PORT"]`), []string{"5: " + path + `.command.[1]: expected a name in braces after $, as in ${PORT}, not "${PORT"`}},
 		{"variable of a check", app("command: [x]\n        health: {exec: [x, $NO]}"), []string{"6: " + path + ".health.exec.[1]: $NO is not known here: declare it in env, or write $$ for a $"}},
 		{"port of a job", "jobs:\n  j: {command: [x, $PORT]}", []string{"2: jobs.j.command.[1]: $PORT is only there in the processes of an app"}},
@@ -227,7 +228,7 @@ func TestProblems(t *testing.T) {
 }
 
 func TestSeveralFilesAreOneDeclaration(t *testing.T) {
-	file := func(name, text string) manifest.File { return manifest.File{Name: name, Text: []byte(text)} }
+	file := func(name, text string) manifest.File { return manifest.File{Name: name, Body: []byte(text)} }
 	one := "apps:\n  a:\n    processes: {main: {command: [x]}}\n    routes: [{http: x.localhost}, {tcp: '127.0.0.1:80'}]\n"
 	two := "apps:\n  b:\n    processes: {main: {command: [x]}}\n    routes: [{http: X.localhost}, {tcp: '0.0.0.0:80'}]\njobs:\n  a: {command: y}\n"
 	_, err := manifest.Parse(schema(t), file("one.yaml", one), file("two.yaml", two))
@@ -324,7 +325,7 @@ func TestTheDemoIsRight(t *testing.T) {
 		t.Fatal(err)
 	}
 	text = bytes.ReplaceAll(text, []byte("[$PITWALL_DEMO"), []byte("[/bin/pitwall"))
-	got, err := manifest.Parse(schema(t), manifest.File{Name: "demo", Text: text})
+	got, err := manifest.Parse(schema(t), manifest.File{Name: "demo", Body: text})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +336,7 @@ func TestTheDemoIsRight(t *testing.T) {
 
 func TestBrokenSchemaIsNotTheUsersFault(t *testing.T) {
 	for _, text := range []string{"", "{", `{"$ref": "#/$defs/none"}`} {
-		_, err := manifest.Parse([]byte(text), manifest.File{Text: []byte("apps: {}")})
+		_, err := manifest.Parse([]byte(text), manifest.File{Body: []byte("apps: {}")})
 		if backend.CodeOf(err) != backend.Internal {
 			t.Errorf("Parse(%q) = %v, want an error of no code", text, err)
 		}
@@ -380,7 +381,7 @@ func FuzzParse(f *testing.F) {
 	}
 	text := schema(f)
 	f.Fuzz(func(t *testing.T, input []byte) {
-		file := manifest.File{Name: "fuzz", Text: input}
+		file := manifest.File{Name: "fuzz", Body: input}
 		got, err := manifest.Parse(text, file)
 		if err == nil {
 			for _, a := range got.Apps {

@@ -9,10 +9,10 @@ import (
 )
 
 // contract lists the variables that every instance and run has, whatever it
-// declares.
+// declares. TZ is none of them: it is there only where the server has one.
 var contract = []string{
 	"PITWALL_APP", "PITWALL_PROCESS", "PITWALL_INDEX", "PITWALL_INSTANCE",
-	"HOME", "PATH", "USER", "LANG", "TZ", "TMPDIR",
+	"HOME", "PATH", "PWD", "USER", "LANG", "TMPDIR",
 }
 
 // variables are the names that the words of a command may use.
@@ -27,7 +27,8 @@ func newVariables(env map[string]string, extra ...string) variables {
 	return v
 }
 
-// check says what is wrong with the first $ of a word that is.
+// check says what is wrong with the first $ of a word that is. A $ that no name
+// follows, as in ^a$, stands for itself.
 func (v variables) check(word string) error {
 	for rest := word; ; {
 		_, after, found := strings.Cut(rest, "$")
@@ -42,15 +43,15 @@ func (v variables) check(word string) error {
 		if err != nil {
 			return err
 		}
-		if !v[name] {
+		if name != "" && !v[name] {
 			return v.unknown(name)
 		}
 		rest = after[length:]
 	}
 }
 
-// variableName reads NAME or {NAME} at the start of a text, and returns how
-// long that is.
+// variableName reads NAME, {NAME} or nothing at the start of a text, and
+// returns how long that is.
 func variableName(text string) (name string, length int, err error) {
 	if inner, ok := strings.CutPrefix(text, "{"); ok {
 		name, _, closed := strings.Cut(inner, "}")
@@ -60,9 +61,6 @@ func variableName(text string) (name string, length int, err error) {
 		return name, len(name) + 2, nil
 	}
 	n := wordLength(text)
-	if n == 0 {
-		return "", 0, errors.New("has a $ that no name follows: write $$ for a $")
-	}
 	return text[:n], n, nil
 }
 

@@ -11,7 +11,7 @@
 //	pitwall demo load     talks to web and chat through the edge
 //
 // Each ends well on SIGTERM and is nearly idle between its lines. What each
-// does follows from a seed made of its instance's name, so that two runs of
+// does follows from a seed made of its instance's index, so that two runs of
 // the demo look alike.
 package demo
 
@@ -80,7 +80,7 @@ func listen(ctx context.Context) (net.Listener, error) {
 // random returns a source that is the same for the same instance.
 func random(program string) *rand.Rand {
 	h := fnv.New64a()
-	io.WriteString(h, program+os.Getenv("PITWALL_INSTANCE"))
+	io.WriteString(h, program+os.Getenv("PITWALL_INDEX"))
 	return rand.New(rand.NewPCG(h.Sum64(), 1))
 }
 
