@@ -124,10 +124,12 @@ func TestBytesAreCountedWhileTheConnectionIsOpen(t *testing.T) {
 	const size = 3<<20 + 11
 	set(t, e, tcpApp("bulk", serve(t, func(c *net.TCPConn) {
 		c.Write(make([]byte, size))
+		io.ReadFull(c, make([]byte, 5))
+		io.WriteString(c, "more\n")
 		io.Copy(io.Discard, c) // stays open
 	})))
 	c := dial(t, tcpAddr(t, e))
-	if _, err := io.CopyN(io.Discard, c, size); err != nil {
+	if _, err := io.CopyN(io.Discard, c.r, size); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "bytes of an open connection are counted", func() bool {
@@ -137,6 +139,9 @@ func TestBytesAreCountedWhileTheConnectionIsOpen(t *testing.T) {
 	eventually(t, "a few bytes after a stream are counted", func() bool {
 		return countsOf(t, e, "bulk").BytesIn == 5
 	})
+	if got := c.line(); got != "more" {
+		t.Errorf("after the stream paused = %q, want more", got)
+	}
 }
 
 func TestTCPTriesAnotherInstance(t *testing.T) {
