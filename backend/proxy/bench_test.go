@@ -151,6 +151,9 @@ func BenchmarkKick(b *testing.B) {
 			c.dies()
 		}
 		spent += time.Since(start)
+		for _, c := range open {
+			c.Close()
+		}
 	}
 	b.ReportMetric(float64(spent.Microseconds())/1000/float64(b.N), "ms/1000-connections")
 }
