@@ -15,16 +15,21 @@ const acceptPause = 20 * time.Millisecond
 // acceptTCP serves one TCP route until its listener is closed.
 func (e *Edge) acceptTCP(l *listener) {
 	defer e.work.Done()
+	told := false // of what keeps it from accepting, once
 	for {
 		conn, err := l.tcp.AcceptTCP()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
-			e.log.Warn("edge could not accept", "address", l.address, "error", err)
+			if !told {
+				e.log.Warn("edge cannot accept for now", "address", l.address, "error", err)
+			}
+			told = true
 			time.Sleep(acceptPause)
 			continue
 		}
+		told = false
 		e.serveTCP(l, conn)
 	}
 }
