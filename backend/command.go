@@ -247,12 +247,15 @@ func (c Delete) Needs() []Need {
 	}
 	return needApp(PermitDelete, c.App)
 }
+
 func (c RunJob) Needs() []Need {
 	return []Need{{PermitRun, Ref{Kind: KindJob, ID: c.Job}}}
 }
+
 func (c Cancel) Needs() []Need {
 	return []Need{{PermitCancel, Ref{Kind: KindOperation, ID: c.Operation}}}
 }
+
 func (c Undo) Needs() []Need {
 	return []Need{{PermitUndo, Ref{Kind: KindOperation, ID: c.Operation}}}
 }
@@ -262,6 +265,7 @@ func (c Signal) Needs() []Need   { return needApp(PermitSignal, c.App) }
 func (c PutDocument) Needs() []Need {
 	return []Need{{PermitDocument, c.Document.Ref()}}
 }
+
 func (c DeleteDocument) Needs() []Need {
 	return []Need{{PermitDocument, Document{Kind: c.Kind, Name: c.Name}.Ref()}}
 }
@@ -274,8 +278,26 @@ func needApp(p Permission, id string) []Need {
 // Commands returns the zero value of every command, by verb. The map is fresh.
 func Commands() map[string]Command {
 	all := []Command{
-		Apply{}, Start{}, Stop{}, Restart{}, ForceRestart{}, Block{}, Unblock{}, Kick{}, Attach{}, Scale{},
-		Delete{}, RunJob{}, Cancel{}, Undo{}, SetLevel{}, Rollback{}, Signal{}, PutDocument{}, DeleteDocument{}, Down{},
+		Apply{},
+		Start{},
+		Stop{},
+		Restart{},
+		ForceRestart{},
+		Block{},
+		Unblock{},
+		Kick{},
+		Attach{},
+		Scale{},
+		Delete{},
+		RunJob{},
+		Cancel{},
+		Undo{},
+		SetLevel{},
+		Rollback{},
+		Signal{},
+		PutDocument{},
+		DeleteDocument{},
+		Down{},
 	}
 	m := make(map[string]Command, len(all))
 	for _, c := range all {
@@ -329,7 +351,7 @@ const (
 
 // RiskOf returns the risk of c. All is whether it goes to everything.
 func RiskOf(c Command) Risk {
-	switch c.(type) {
+	switch c := c.(type) {
 	case Delete:
 		return RiskHigh
 	case Down:
@@ -339,7 +361,7 @@ func RiskOf(c Command) Risk {
 	case Restart, Block, Rollback, Signal, Scale, Cancel, Undo:
 		return RiskLow
 	case Apply:
-		if c.(Apply).Prune {
+		if c.Prune {
 			return RiskHigh
 		}
 	}
