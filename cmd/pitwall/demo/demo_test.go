@@ -43,7 +43,7 @@ func program(t *testing.T, args string) (cmd *exec.Cmd, out *output) {
 	}
 	out = new(output)
 	cmd = exec.Command(exe)
-	cmd.Env = append(os.Environ(), "DEMO_TEST_PROGRAM="+args, "PITWALL_INDEX=0", "PORT=0")
+	cmd.Env = append(os.Environ(), "DEMO_TEST_PROGRAM="+args, "PITWALL_INDEX=0", "GORACE=atexit_sleep_ms=0", "PORT=0")
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
