@@ -29,6 +29,10 @@ type Config struct {
 	// ready, so that one that crashes at once never does. Zero is a second.
 	ReadyAfter time.Duration
 
+	// BackoffMin and BackoffMax bound the wait before a program that crashed
+	// is started again; it doubles with each crash. Zero is 1 and 30 seconds.
+	BackoffMin, BackoffMax time.Duration
+
 	// NoCgroup makes the engine and its keepers do without control groups,
 	// as where they cannot be written.
 	NoCgroup bool

@@ -74,12 +74,9 @@ func lookupEnv(environ []string, name string) (string, bool) {
 	return "", false
 }
 
-// hashEnv tells two environments apart without showing either.
+// hashEnv tells two environments apart without showing either. A keeper makes
+// the same of the same environment.
 func hashEnv(environ []string) string {
-	h := sha256.New()
-	for _, line := range environ {
-		h.Write([]byte(line))
-		h.Write([]byte{0})
-	}
-	return hex.EncodeToString(h.Sum(nil)[:6])
+	sum := sha256.Sum256([]byte(strings.Join(environ, "\x00")))
+	return hex.EncodeToString(sum[:6])
 }

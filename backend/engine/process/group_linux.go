@@ -3,11 +3,105 @@ package process
 import (
 	"bufio"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// groupName is the parent of all instances' control groups.
+const groupName = "pitwall"
+
+// hierarchy is what this machine has of control groups.
+type hierarchy struct {
+	kind    string   // v2, v1 or none
+	parents []string // for keepers, relative to the root of each hierarchy
+	notes   []string
+}
+
+// detectHierarchy looks at what is mounted and may be written.
+func detectHierarchy(without bool) hierarchy {
+	const watched = "memory limits are watched once a second and cpu limits are not kept: "
+	if without {
+		return hierarchy{kind: "none", notes: []string{watched + "control groups are switched off"}}
+	}
+	unified, memory := groupMounts()
+	h := hierarchy{kind: "none", parents: []string{groupName}}
+	if own := ownGroup(); own != "" && own != "/" {
+		h.parents = append(h.parents, path.Join(strings.TrimPrefix(own, "/"), groupName))
+	}
+	controllers, _ := os.ReadFile(filepath.Join(unified, "cgroup.controllers"))
+	switch {
+	case unified != "" && (memory == "" || strings.Contains(string(controllers), "memory")):
+		h.kind, memory = "v2", unified
+	case memory != "":
+		h.kind = "v1"
+	default:
+		h.notes = append(h.notes, watched+"no control groups are mounted")
+		h.parents = nil
+		return h
+	}
+	for _, parent := range h.parents {
+		if groupWritable(filepath.Join(memory, parent)) {
+			return h
+		}
+	}
+	h.notes = append(h.notes, watched+"no control group can be written by this user (run as root, or delegate one)")
+	return h
+}
+
+// groupMounts finds where version 2 and the memory controller of version 1
+// are mounted.
+func groupMounts() (unified, memory string) {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", ""
+	}
+	for line := range strings.Lines(string(text)) {
+		mount, kind, _ := strings.Cut(line, " - ")
+		f, g := strings.Fields(mount), strings.Fields(kind)
+		if len(f) < 5 || len(g) < 3 {
+			continue
+		}
+		switch {
+		case g[0] == "cgroup2" && unified == "":
+			unified = f[4]
+		case g[0] == "cgroup" && strings.Contains(","+g[2]+",", ",memory,"):
+			memory = f[4]
+		}
+	}
+	return unified, memory
+}
+
+// ownGroup is the version 2 group of this process, where one may have been
+// delegated to it.
+func ownGroup() string {
+	text, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if own, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+			return own
+		}
+	}
+	return ""
+}
+
+// groupWritable reports whether groups can be made in a group, which need not
+// exist yet.
+func groupWritable(dir string) bool {
+	for {
+		err := unix.Access(dir, unix.W_OK)
+		if err != unix.ENOENT {
+			return err == nil
+		}
+		dir = filepath.Dir(dir)
+	}
+}
 
 // group is an instance's control group: one folder in version 2, one of each
 // controller in version 1. Folders that are not there are empty.
@@ -15,6 +109,27 @@ type group struct {
 	unified string
 	cpuacct string
 	memory  string
+}
+
+// groupOf sorts the folders that a keeper names.
+func groupOf(dirs []string) group {
+	has := func(dir, file string) bool {
+		_, err := os.Stat(filepath.Join(dir, file))
+		return err == nil
+	}
+	var g group
+	for _, dir := range dirs {
+		if has(dir, "cgroup.kill") {
+			g.unified = dir
+		}
+		if has(dir, "cpuacct.usage") {
+			g.cpuacct = dir
+		}
+		if has(dir, "memory.stat") {
+			g.memory = dir
+		}
+	}
+	return g
 }
 
 // cpu is the CPU time of all that ever ran in the group.
@@ -36,18 +151,18 @@ func (g group) cpu() (time.Duration, bool) {
 
 // rss is the memory of the group that cannot be given back by dropping caches.
 func (g group) rss() (int64, bool) {
-	anonymous, mapped, file := "anon", "file_mapped", g.unified
-	if file == "" {
-		anonymous, mapped, file = "total_rss", "total_mapped_file", g.memory
-	}
-	if file == "" {
+	if g.memory == "" {
 		return 0, false
 	}
-	a, ok := readKey(filepath.Join(file, "memory.stat"), anonymous)
+	anonymous, mapped, file := "total_rss", "total_mapped_file", filepath.Join(g.memory, "memory.stat")
+	if g.memory == g.unified {
+		anonymous, mapped = "anon", "file_mapped"
+	}
+	a, ok := readKey(file, anonymous)
 	if !ok {
 		return 0, false
 	}
-	m, _ := readKey(filepath.Join(file, "memory.stat"), mapped)
+	m, _ := readKey(file, mapped)
 	return a + m, true
 }
 

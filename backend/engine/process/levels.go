@@ -78,22 +78,3 @@ func readKnown(dir string) ([]string, error) {
 	slices.Sort(names)
 	return slices.Compact(names), nil
 }
-
-// writeFile replaces a file so that a reader sees the old text or the new one,
-// and a crash of the machine leaves one of the two.
-func writeFile(name string, text []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(name), err)
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", filepath.Base(name), err)
-	}
-	return nil
-}

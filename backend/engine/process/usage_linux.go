@@ -27,9 +27,10 @@ type meter struct {
 
 // reading is one instance's CPU time as it was at a moment.
 type reading struct {
-	pid int
-	cpu time.Duration
-	at  time.Time
+	pid  int
+	cpu  time.Duration
+	at   time.Time
+	rate float64 // that was made of it
 }
 
 // measure returns the usage of the targets that run. It reads the process table
@@ -60,13 +61,14 @@ func (m *meter) measure(targets []target) (map[string]engine.Usage, error) {
 			cpu += p.cpu
 			u.FDs += countFDs(p.pid)
 		}
-		if total, ok := t.group.cpu(); ok {
-			cpu = total // with that of processes that have ended
+		total, ok := t.group.cpu() // with that of processes that have ended
+		if !ok {
+			total = cpu
 		}
 		if rss, ok := t.group.rss(); ok {
 			u.RSS = rss // with shared pages counted once
 		}
-		u.CPU = m.rate(t, cpu)
+		u.CPU = m.rate(t, cpu, total)
 		out[t.id] = u
 	}
 	return out, nil
@@ -77,20 +79,24 @@ func (m *meter) measure(targets []target) (map[string]engine.Usage, error) {
 const minRate = 20 * time.Millisecond
 
 // rate is how much of a core was used since the last reading of the same
-// process, or since it was started.
-func (m *meter) rate(t target, cpu time.Duration) float64 {
+// process, or since it was started: cpu is what its living processes have used,
+// total what its group has, from runs before this one on.
+func (m *meter) rate(t target, cpu, total time.Duration) float64 {
 	now := m.now()
 	before, known := m.last[t.id]
-	if !known || before.pid != t.pid || before.cpu > cpu {
-		before = reading{pid: t.pid, at: t.started}
+	if known && before.pid == t.pid && now.Sub(before.at) < minRate {
+		return before.rate
 	}
-	m.last[t.id] = reading{pid: t.pid, cpu: cpu, at: now}
-	wall := now.Sub(before.at)
-	if wall < minRate {
-		m.last[t.id] = before
-		return 0
+	used, since := total-before.cpu, before.at
+	if !known || before.pid != t.pid || used < 0 {
+		used, since = cpu, t.started
 	}
-	return max(0, float64(cpu-before.cpu)/float64(wall))
+	r := reading{pid: t.pid, cpu: total, at: now}
+	if wall := now.Sub(since); wall >= minRate {
+		r.rate = float64(used) / float64(wall)
+	}
+	m.last[t.id] = r
+	return r.rate
 }
 
 // forget drops what is remembered of an instance.

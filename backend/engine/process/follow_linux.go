@@ -1,0 +1,289 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"pitwall/backend"
+	"pitwall/backend/engine"
+	"pitwall/backend/engine/process/keeper"
+	"pitwall/backend/logstore/segment"
+)
+
+// adopt takes over an instance that is on disk.
+func (in *instance) adopt(ctx context.Context) {
+	in.ops.Lock()
+	defer in.ops.Unlock()
+	runs, err := keeper.Runs(in.dir)
+	if err != nil {
+		in.engine.notice(in.id, backend.LevelError, fmt.Sprintf("its runs cannot be read: %v", err))
+	}
+	in.mu.Lock()
+	for _, r := range runs {
+		if !r.Ended.IsZero() {
+			in.last = &r
+		}
+	}
+	in.mu.Unlock()
+	dialing, cancel := context.WithTimeout(ctx, operation)
+	defer cancel()
+	c, err := keeper.Dial(dialing, in.dir)
+	if err == nil {
+		in.hold(c)
+		if err := in.ask(dialing, c); err != nil {
+			in.engine.notice(in.id, backend.LevelError, err.Error())
+		}
+		return
+	}
+	st, stErr := keeper.ReadState(in.dir)
+	if stErr == nil && st.Boot == keeper.BootID() && st.Keeper.Alive() {
+		// It lives and cannot be talked to. Another one would fight it.
+		in.mu.Lock()
+		in.take(statusOf(st))
+		in.mu.Unlock()
+		in.engine.notice(in.id, backend.LevelError, fmt.Sprintf("its keeper is left alone: %v", err))
+		return
+	}
+	in.takeOver(dialing, st, stErr, keeper.Pipes{})
+}
+
+// takeOver deals with an instance that has no keeper, from the state that the
+// last one left. The caller holds ops.
+func (in *instance) takeOver(ctx context.Context, st keeper.State, err error, pipes keeper.Pipes) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		in.take(keeper.Status{})
+	case err != nil:
+		in.engine.notice(in.id, backend.LevelError, fmt.Sprintf("its state cannot be read: %v", err))
+		in.lose(st, "lost: its state cannot be read")
+	case in.record.Lost != "":
+		in.take(remains(st))
+	case st.Phase.AtRest():
+		in.take(statusOf(st))
+	case st.Boot != keeper.BootID():
+		in.lose(st, "lost: host restarted")
+	default:
+		in.take(statusOf(st))
+		in.mu.Unlock()
+		in.resume(ctx, st, pipes)
+		in.mu.Lock()
+	}
+}
+
+// resume starts another keeper for an instance whose own has died. The caller
+// holds ops.
+func (in *instance) resume(ctx context.Context, st keeper.State, pipes keeper.Pipes) {
+	if pipes.Empty() && st.Child.Alive() {
+		in.engine.notice(in.id, backend.LevelWarn,
+			"its keeper died while no server held its output: lines since are lost, and more may be; restart it to see its output again")
+	}
+	c, err := keeper.Resume(ctx, in.engine.cfg.Exe, in.dir, pipes)
+	if err != nil {
+		in.engine.notice(in.id, backend.LevelError, fmt.Sprintf("its keeper died and another cannot be started: %v", err))
+		in.engine.cfg.Log.Error("keeper cannot be replaced", "instance", in.id, "error", err)
+		return
+	}
+	in.hold(c)
+	if err := in.ask(ctx, c); err != nil {
+		in.engine.notice(in.id, backend.LevelError, err.Error())
+	}
+}
+
+// lose records that nobody knows how the last run ended. The caller holds mu.
+func (in *instance) lose(st keeper.State, why string) {
+	now := in.engine.cfg.Now()
+	exit := keeper.Exit{
+		Run: st.Run, PID: st.Child.PID, Started: st.Started, Ended: now,
+		Code: -1, Unknown: true, Reason: why, EnvHash: st.EnvHash,
+	}
+	on := st.Phase != keeper.Backoff && st.Run > 0 && (in.last == nil || in.last.Run < st.Run)
+	if on {
+		if err := in.recordEnd(exit); err != nil {
+			in.engine.cfg.Log.Warn("end of a lost run is not recorded", "instance", in.id, "error", err)
+		}
+		in.last = &exit
+	}
+	in.record.Lost, in.record.LostAt = why, now
+	if err := in.record.write(in.dir); err != nil {
+		in.engine.cfg.Log.Warn("loss of an instance is not recorded", "instance", in.id, "error", err)
+	}
+	in.take(remains(st))
+}
+
+// remains is the status of an instance that is lost: nothing of it runs.
+func remains(st keeper.State) keeper.Status {
+	k := statusOf(st)
+	k.Phase, k.Child, k.Keeper = keeper.Exited, keeper.Proc{}, keeper.Proc{}
+	return k
+}
+
+// recordEnd writes the end of a run that had no keeper: to the list of runs,
+// and to the log.
+func (in *instance) recordEnd(e keeper.Exit) error {
+	if err := appendJSON(filepath.Join(in.dir, "runs.jsonl"), e); err != nil {
+		return err
+	}
+	w, _, err := segment.OpenWriter(filepath.Join(in.dir, "log"), segment.Options{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.RunEnd(e.Code, 0, segment.ExitUnknown), w.Close())
+}
+
+// statusOf is what a keeper would have said of the state that it left.
+func statusOf(st keeper.State) keeper.Status {
+	return keeper.Status{
+		Version: st.Version, Instance: st.Instance, Keeper: st.Keeper, Phase: st.Phase, Since: st.Since,
+		Run: st.Run, Child: st.Child, Started: st.Started, Until: st.Until, Reason: st.Reason,
+	}
+}
+
+// hold begins to follow a keeper. The caller holds ops.
+func (in *instance) hold(c *keeper.Client) {
+	in.mu.Lock()
+	in.client = c
+	in.record.Lost = ""
+	in.mu.Unlock()
+	in.engine.spawn(func() { in.follow(c) })
+}
+
+// follow hears a keeper until it or the engine ends, and has it replaced when
+// it died.
+func (in *instance) follow(c *keeper.Client) {
+	defer c.Close()
+	for {
+		events, err := c.Next(in.engine.ctx)
+		if err != nil {
+			in.bereaved(c)
+			return
+		}
+		in.hear(c, events)
+	}
+}
+
+// hear takes events. What they say of the state is asked anew, and once for all
+// of them, since more may have happened.
+func (in *instance) hear(c *keeper.Client, events []keeper.Event) {
+	logged, moved := false, false
+	for _, ev := range events {
+		switch ev.Kind {
+		case keeper.EventAppended:
+			logged = true
+		case keeper.EventDegraded:
+			in.engine.notice(in.id, backend.LevelWarn, "its log takes no more: "+ev.Reason)
+		case keeper.EventRecovered:
+			in.engine.notice(in.id, backend.LevelInfo, fmt.Sprintf("its log goes on; %s of output were lost", size(ev.Dropped)))
+		case keeper.EventEscaped:
+			in.engine.notice(in.id, backend.LevelError, ev.Reason)
+		default:
+			moved = true
+			logged = logged || ev.Kind == keeper.EventExited // its last line
+		}
+	}
+	if logged {
+		in.engine.feeds.publish(engine.Change{ID: in.id, Logged: true})
+	}
+	if !moved {
+		return
+	}
+	ctx, cancel := context.WithTimeout(in.engine.ctx, operation)
+	defer cancel()
+	k, err := c.Status(ctx)
+	if err != nil {
+		return // the end of the events follows
+	}
+	in.mu.Lock()
+	if in.client == c {
+		in.take(k)
+	}
+	in.mu.Unlock()
+	if k.Phase.AtRest() {
+		in.engine.spawn(func() { in.dismiss(c) })
+	}
+}
+
+// dismiss ends a keeper that has nothing to keep: what it knows is on disk.
+func (in *instance) dismiss(c *keeper.Client) {
+	in.ops.Lock()
+	defer in.ops.Unlock()
+	in.mu.Lock()
+	idle := in.client == c && in.kept.Phase.AtRest()
+	if idle {
+		in.client = nil
+	}
+	in.mu.Unlock()
+	if !idle || in.engine.ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(in.engine.ctx, operation)
+	defer cancel()
+	if err := c.Shutdown(ctx, false); err != nil {
+		in.engine.cfg.Log.Warn("keeper does not end", "instance", in.id, "error", err)
+	}
+	c.Close()
+}
+
+// bereaved deals with a keeper that is gone.
+func (in *instance) bereaved(c *keeper.Client) {
+	in.ops.Lock()
+	defer in.ops.Unlock()
+	in.mu.Lock()
+	ours := in.client == c && !in.removed
+	if ours {
+		in.client = nil
+	}
+	old := in.kept.Keeper
+	in.mu.Unlock()
+	if !ours || in.engine.ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(in.engine.ctx, operation)
+	defer cancel()
+	if old.Alive() {
+		if again, err := keeper.Dial(ctx, in.dir); err == nil {
+			in.hold(again)
+			in.ask(ctx, again)
+			return
+		}
+		// It lets nobody in any more. Wait for its end rather than fight it.
+		if !awaitGone(ctx, old) {
+			in.engine.notice(in.id, backend.LevelError, "its keeper lives and does not answer")
+			return
+		}
+	}
+	st, err := keeper.ReadState(in.dir)
+	if err == nil && !st.Phase.AtRest() {
+		in.engine.notice(in.id, backend.LevelWarn, "its keeper died; another one takes over")
+	}
+	in.takeOver(ctx, st, err, c.Pipes())
+}
+
+// awaitGone waits for the end of a process.
+func awaitGone(ctx context.Context, p keeper.Proc) bool {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for p.Alive() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// detach lets go of the keeper and leaves it at work.
+func (in *instance) detach() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.endHealth()
+	if in.client != nil {
+		in.client.Close()
+	}
+}
