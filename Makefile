@@ -1,5 +1,5 @@
 # Pitwall. Nothing to install but Go: a C compiler (for the race detector) and
-# tmux are used where they are found.
+# tmux are used where they are found, and so are redis-server and nginx by tests.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOFUMPT     = mvdan.cc/gofumpt@v0.10.0
@@ -11,7 +11,7 @@ TEST = CGO_ENABLED=1 go test -race
 ifeq ($(CC_FOUND),)
 TEST = echo "=== NOTICE: no C compiler found, testing WITHOUT the race detector (install gcc)" >&2; go test
 endif
-TMUX_NOTICE = command -v tmux >/dev/null || echo "=== NOTICE: tmux not found, tests on a real terminal are SKIPPED (install tmux)" >&2
+NOTICES = for tool in tmux redis-server nginx; do PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null || echo "=== NOTICE: $$tool not found, the tests that run it are SKIPPED (install $$tool)" >&2; done
 
 .PHONY: help run test lint bench build golden
 .DEFAULT_GOAL := help
@@ -23,7 +23,7 @@ run: build ## start the console on the demo apps, state in .demo
 	@./bin/pitwall --demo --state .demo
 
 test: ## run every test, with the race detector where a C compiler is found
-	@$(TMUX_NOTICE); $(TEST) $(TESTFLAGS) ./...
+	@$(NOTICES); $(TEST) $(TESTFLAGS) ./...
 
 lint: ## go vet, staticcheck and gofumpt, all pinned
 	@go vet ./... && go run $(STATICCHECK) ./... && out=$$(go run $(GOFUMPT) -l .) && { [ -z "$$out" ] || { echo "gofumpt would change:" >&2; echo "$$out" >&2; exit 1; }; }
