@@ -1,0 +1,56 @@
+package keeper
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+
+	"pitwall/backend/logstore/segment"
+)
+
+// kill kills a process by its pid and waits until it is gone.
+func kill(t testing.TB, p Proc) {
+	t.Helper()
+	if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill %d: %v", p.PID, err)
+	}
+	poll(t, "killed", func() bool { return !p.Alive() })
+}
+
+func (r *rig) state() State {
+	r.t.Helper()
+	s, err := ReadState(r.dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+func (r *rig) sawLineExact(line string) {
+	r.t.Helper()
+	poll(r.t, "line "+line, func() bool { return slices.Contains(r.lines(segment.Out), line) })
+}
+
+// fifo makes a gate at which a child waits until openFifo.
+func fifo(t testing.TB) string {
+	t.Helper()
+	name := filepath.Join(os.TempDir(), "pitwall-keeper-"+t.Name())
+	os.Remove(name)
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(name) })
+	return name
+}
+
+func openFifo(t testing.TB) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(os.TempDir(), "pitwall-keeper-"+t.Name()), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.WriteString("go\n")
+	f.Close()
+}
