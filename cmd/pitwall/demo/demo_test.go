@@ -346,6 +346,24 @@ func TestLoadSurvivesWhatTheEdgeDoes(t *testing.T) {
 	stop(t, cmd, out)
 }
 
+func TestLoadKeepsItsConnections(t *testing.T) {
+	t.Parallel()
+	room, chatOut := program(t, "chat")
+	line := chatOut.wait(t, "chat is open on ")
+	at := line[strings.LastIndexByte(line, ' ')+1:]
+	shop, webOut := program(t, "web")
+	edge := addr(t, webOut.wait(t, "listening"))
+	cmd, out := program(t, "load --streams 1 --guests 2 --chat "+at+" --edge "+edge)
+	chatOut.wait(t, `"load-0" joined`)
+	chatOut.wait(t, `"load-1" joined`)
+	webOut.wait(t, "stream opened")
+	webOut.wait(t, `"path":"/cart/`)
+	stop(t, cmd, out)
+	chatOut.wait(t, "load-0 left")
+	stop(t, room, chatOut)
+	stop(t, shop, webOut)
+}
+
 func TestUnknownProgram(t *testing.T) {
 	for _, args := range [][]string{nil, {"dance"}, {"load", "--rate", "0"}, {"load", "--nope"}} {
 		if err := Run(t.Context(), args, io.Discard, io.Discard); err == nil {
