@@ -12,6 +12,8 @@ ifeq ($(CC_FOUND),)
 TEST = echo "=== NOTICE: no C compiler found, testing WITHOUT the race detector (install gcc)" >&2; go test
 endif
 NOTICES = for tool in tmux redis-server nginx; do PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null || echo "=== NOTICE: $$tool not found, the tests that run it are SKIPPED (install $$tool)" >&2; done
+# The packages whose tests hold golden frames: the others know no -update.
+GOLDEN = go list -test -f '{{.ImportPath}} {{.Deps}}' ./ui/... ./views/... | awk '$$1 ~ /[.]test$$/ && /x\/exp\/golden/ {sub(/[.]test$$/, "", $$1); print $$1}'
 
 .PHONY: help run test lint bench build golden
 .DEFAULT_GOAL := help
@@ -35,4 +37,4 @@ build: ## build bin/pitwall, one static file
 	@go build -trimpath -ldflags="-s -w" -o bin/pitwall ./cmd/pitwall
 
 golden: ## rewrite the golden frames: read the difference as a picture
-	@go test ./ui/... ./views/... -update
+	@go test $$($(GOLDEN)) -update
