@@ -380,7 +380,7 @@ func TestManifestNamesTheBinary(t *testing.T) {
 			}
 			Jobs map[string]struct{ Command []string }
 		}
-		if err := yaml.Unmarshal(Manifest(exe), &m); err != nil {
+		if err := yaml.Unmarshal(Manifest(exe, ""), &m); err != nil {
 			t.Fatal(err)
 		}
 		want := strings.ReplaceAll(exe, "$", "$$")
