@@ -183,7 +183,7 @@ func write(h *harness, name string) {
 
 func levelsReachTheProgram(h *harness) {
 	spec := h.script(`printf '["http","db"]' > "$PITWALL_LOGGERS.new"; mv "$PITWALL_LOGGERS.new" "$PITWALL_LOGGERS.known"
-		trap 'exit 0' TERM
+		trap 'exit 0' TERM; echo "pid $$"
 		while :; do new=$(cat "$PITWALL_LOGGERS"); if [ "$new" != "$old" ]; then echo "levels $new"; old=$new; fi; sleep 0.02; done`)
 	spec.Levels = true
 	h.run(spec)
@@ -359,7 +359,7 @@ func outputInOrder(h *harness) {
 
 func closedOutputIsNoEnd(h *harness) {
 	marker := h.TempDir() + "/marker"
-	spec := h.script(fmt.Sprintf(`exec >&- 2>&-; sleep 0.1; : > %s; trap 'exit 6' TERM; while :; do sleep 0.02; done`, marker))
+	spec := h.script(fmt.Sprintf(`trap 'exit 6' TERM; echo "pid $$"; exec >&- 2>&-; sleep 0.1; : > %s; while :; do sleep 0.02; done`, marker))
 	s := h.run(spec)
 	h.eventually("the program goes on", func() bool { _, err := os.Stat(marker); return err == nil })
 	if now := h.status(spec.ID); now.PID != s.PID || now.State != backend.InstanceRunning {

@@ -145,10 +145,12 @@ func (h *harness) start(s engine.Spec) string {
 	return s.ID
 }
 
-// run starts an instance and waits until it is ready.
+// run starts an instance and waits until it is ready, and says its pid, which
+// the scripts do once their traps are set.
 func (h *harness) run(s engine.Spec) engine.Status {
 	h.Helper()
 	h.start(s)
+	h.awaitLine(s.ID, "pid ")
 	return h.await(s.ID, backend.InstanceRunning)
 }
 

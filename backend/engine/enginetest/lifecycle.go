@@ -14,7 +14,7 @@ import (
 )
 
 // forever is a script that runs until it is stopped, and tells its pid.
-const forever = `echo "pid $$"; trap 'exit 0' TERM; while :; do sleep 0.02; done`
+const forever = `trap 'exit 0' TERM; echo "pid $$"; while :; do sleep 0.02; done`
 
 // stubborn is one that ignores what it is asked.
 const stubborn = `trap '' TERM HUP INT; echo "pid $$"; while :; do sleep 0.02; done`
@@ -129,7 +129,7 @@ func missingCommandIsAStatus(h *harness) {
 }
 
 func stopIsGraceful(h *harness) {
-	spec := h.script(`trap 'echo bye; exit 5' USR2; while :; do sleep 0.02; done`)
+	spec := h.script(`trap 'echo bye; exit 5' USR2; echo "pid $$"; while :; do sleep 0.02; done`)
 	spec.Stop = backend.StopSpec{Signal: "USR2", Grace: backend.Duration(patience)}
 	spec.Restart.Policy = backend.RestartAlways
 	h.run(spec)
@@ -212,7 +212,7 @@ func restartIsANewRun(h *harness) {
 }
 
 func signalReachesTheProgram(h *harness) {
-	spec := h.script(`trap 'exit 42' USR1; while :; do sleep 0.02; done`)
+	spec := h.script(`trap 'exit 42' USR1; echo "pid $$"; while :; do sleep 0.02; done`)
 	h.run(spec)
 	h.code(`Signal("NONSENSE")`, h.Engine.Signal(h.Context(), spec.ID, "NONSENSE"), backend.Invalid)
 	if err := h.Engine.Signal(h.Context(), spec.ID, "USR1"); err != nil {

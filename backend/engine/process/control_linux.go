@@ -14,6 +14,10 @@ import (
 	"pitwall/backend/engine/process/keeper"
 )
 
+// operation bounds what waits for a keeper, which is a process that may be
+// stopped or starved.
+const operation = 20 * time.Second
+
 // start implements [Engine.Start]. It says to try again when the instance was
 // removed meanwhile.
 func (in *instance) start(ctx context.Context, s engine.Spec) (again bool, err error) {
@@ -124,8 +128,9 @@ func (in *instance) ask(ctx context.Context, c *keeper.Client) error {
 }
 
 // keeperOf is the keeper of a live instance; it waits while one keeper takes
-// over from another. It is nil when nothing runs.
-func (in *instance) keeperOf() *keeper.Client {
+// over from another. It is nil when nothing runs, and fails with Unavailable
+// when something does whose keeper cannot be talked to.
+func (in *instance) keeperOf() (*keeper.Client, error) {
 	in.mu.Lock()
 	client, live := in.client, in.live()
 	in.mu.Unlock()
@@ -136,10 +141,17 @@ func (in *instance) keeperOf() *keeper.Client {
 		defer in.mu.Unlock()
 		client, live = in.client, in.live()
 	}
-	if !live {
-		return nil
+	switch {
+	case !live:
+		return nil, nil
+	case client == nil:
+		return nil, in.unreachable()
 	}
-	return client
+	return client, nil
+}
+
+func (in *instance) unreachable() error {
+	return backend.Errorf(backend.Unavailable, "the keeper of %s cannot be reached: see keeper.log in %s", in.id, in.dir)
 }
 
 // options are the keeper's words for how to stop.
@@ -154,11 +166,11 @@ func (in *instance) stop(ctx context.Context, o engine.StopOptions) error {
 			return err
 		}
 	}
-	c := in.keeperOf()
-	if c == nil {
-		return nil
+	c, err := in.keeperOf()
+	if err != nil || c == nil {
+		return err
 	}
-	err := in.begin(ctx, func(ctx context.Context) error { return c.Stop(ctx, options(o)) }, func(k keeper.Status) bool {
+	err = in.begin(ctx, func(ctx context.Context) error { return c.Stop(ctx, options(o)) }, func(k keeper.Status) bool {
 		return k.Phase == keeper.Stopping || k.Phase.AtRest()
 	})
 	if err != nil {
@@ -186,7 +198,7 @@ func (in *instance) restart(ctx context.Context, o engine.StopOptions) error {
 	case !live:
 		return in.launch(spec)
 	case client == nil:
-		return backend.Errorf(backend.Unavailable, "instance %s has no keeper now: try again", in.id)
+		return in.unreachable()
 	}
 	if err := in.amend(func(r *record) { r.Asked++ }); err != nil {
 		return err

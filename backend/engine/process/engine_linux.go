@@ -247,7 +247,10 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return in.remove(ctx)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return in.remove()
 }
 
 // List implements [engine.Engine].
@@ -408,7 +411,7 @@ func (e *Engine) Close() error {
 		all.Go(func() { a.Close() })
 	}
 	for _, in := range instances {
-		in.detach()
+		all.Go(in.detach)
 	}
 	all.Wait()
 	e.schedule.close()

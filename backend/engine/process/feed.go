@@ -149,7 +149,13 @@ type feeds struct {
 	mu     sync.Mutex
 	open   map[*feed]struct{}
 	closed bool
+	early  []engine.Change // notices that came before the first watcher
+	seen   bool            // by a watcher
 }
+
+// maxEarly bounds the notices of an engine that nobody watches yet: one for
+// each of a thousand instances that it adopts.
+const maxEarly = 1000
 
 var _ backend.Feed[engine.Change] = (*feed)(nil)
 
@@ -165,6 +171,10 @@ func (fs *feeds) watch(list func() []engine.Status) *feed {
 		fs.open = map[*feed]struct{}{}
 	}
 	fs.open[f] = struct{}{}
+	for _, c := range fs.early {
+		f.add(c)
+	}
+	fs.early, fs.seen = nil, true
 	fs.mu.Unlock()
 	for _, s := range list() {
 		f.addOlder(s)
@@ -185,6 +195,9 @@ func (f *feed) addOlder(s engine.Status) {
 func (fs *feeds) publish(c engine.Change) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
+	if !fs.seen && c.Notice != "" && len(fs.early) < maxEarly {
+		fs.early = append(fs.early, c)
+	}
 	for f := range fs.open {
 		f.add(c)
 	}

@@ -37,6 +37,7 @@ func (in *instance) adopt(ctx context.Context) {
 		if err := in.ask(dialing, c); err != nil {
 			in.engine.notice(in.id, backend.LevelError, err.Error())
 		}
+		in.engine.spawn(func() { in.dismiss(c) }) // unless it has work
 		return
 	}
 	st, stErr := keeper.ReadState(in.dir)
@@ -218,16 +219,25 @@ func (in *instance) dismiss(c *keeper.Client) {
 		in.client = nil
 	}
 	in.mu.Unlock()
-	if !idle || in.engine.ctx.Err() != nil {
-		return
+	if idle {
+		in.shutDown(c)
 	}
-	ctx, cancel := context.WithTimeout(in.engine.ctx, operation)
+}
+
+// shutDown ends a keeper, also while the engine closes.
+func (in *instance) shutDown(c *keeper.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
-	if err := c.Shutdown(ctx, false); err != nil {
+	err := c.Shutdown(ctx, false)
+	if err != nil && !errors.Is(err, keeper.ErrGone) {
 		in.engine.cfg.Log.Warn("keeper does not end", "instance", in.id, "error", err)
 	}
 	c.Close()
 }
+
+// farewell is how long an idle keeper may take to end before it is left to the
+// next engine.
+const farewell = 2 * time.Second
 
 // bereaved deals with a keeper that is gone.
 func (in *instance) bereaved(c *keeper.Client) {
@@ -278,12 +288,18 @@ func awaitGone(ctx context.Context, p keeper.Proc) bool {
 	return true
 }
 
-// detach lets go of the keeper and leaves it at work.
+// detach lets go of the keeper and leaves it at work; one that has none ends.
 func (in *instance) detach() {
 	in.mu.Lock()
-	defer in.mu.Unlock()
 	in.endHealth()
-	if in.client != nil {
-		in.client.Close()
+	c, idle := in.client, in.kept.Phase.AtRest()
+	in.client = nil
+	in.mu.Unlock()
+	switch {
+	case c == nil:
+	case idle:
+		in.shutDown(c)
+	default:
+		c.Close()
 	}
 }

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -298,7 +296,7 @@ func (in *instance) writeLevels(text []byte) error {
 }
 
 // remove implements [Engine.Remove].
-func (in *instance) remove(ctx context.Context) error {
+func (in *instance) remove() error {
 	in.ops.Lock()
 	defer in.ops.Unlock()
 	in.mu.Lock()
@@ -312,10 +310,7 @@ func (in *instance) remove(ctx context.Context) error {
 		return backend.Errorf(backend.Conflict, "instance %s is %s: stop it first", in.id, state)
 	}
 	if client != nil {
-		if err := client.Shutdown(ctx, false); err != nil {
-			in.engine.cfg.Log.Warn("keeper does not end", "instance", in.id, "error", err)
-		}
-		client.Close()
+		in.shutDown(client)
 	}
 	if err := in.removeFiles(); err != nil {
 		return err
@@ -358,7 +353,3 @@ func (in *instance) removeFiles() error {
 	}
 	return nil
 }
-
-// operation bounds what waits for a keeper, which is a process that may be
-// stopped or starved.
-const operation = 20 * time.Second
