@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -36,7 +37,7 @@ func (r *rig) sawLineExact(line string) {
 // fifo makes a gate at which a child waits until openFifo.
 func fifo(t testing.TB) string {
 	t.Helper()
-	name := filepath.Join(os.TempDir(), "pitwall-keeper-"+t.Name())
+	name := filepath.Join(os.TempDir(), "pitwall-keeper-"+strings.ReplaceAll(t.Name(), "/", "-"))
 	os.Remove(name)
 	if err := syscall.Mkfifo(name, 0o600); err != nil {
 		t.Fatal(err)
@@ -47,10 +48,20 @@ func fifo(t testing.TB) string {
 
 func openFifo(t testing.TB) {
 	t.Helper()
-	f, err := os.OpenFile(filepath.Join(os.TempDir(), "pitwall-keeper-"+t.Name()), os.O_WRONLY, 0)
+	f, err := os.OpenFile(filepath.Join(os.TempDir(), "pitwall-keeper-"+strings.ReplaceAll(t.Name(), "/", "-")), os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.WriteString("go\n")
 	f.Close()
+}
+
+// resume replaces a dead keeper.
+func (r *rig) resume(p Pipes) {
+	r.t.Helper()
+	c, err := Resume(r.ctx(), self(r.t), r.dir, p)
+	if err != nil {
+		r.t.Fatalf("Resume() = %v\n%s", err, r.troubles())
+	}
+	r.c = c
 }

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -83,38 +84,50 @@ func TestMillionLinesAreAllStoredInOrder(t *testing.T) {
 }
 
 func TestKilledKeeperLosesNothing(t *testing.T) {
-	for _, when := range []int{0, 1, 2} {
-		t.Run(fmt.Sprint(when), func(t *testing.T) {
-			r := start(t, program(t, "flood", "300000", "7"))
-			for range when {
-				r.event(EventAppended)
-			}
-			running := r.phase(Running)
-			kill(t, r.c.Keeper())
-			<-r.c.Done()
-			pipes := r.c.Pipes()
-			if pipes.Empty() || pipes.Run != 1 {
-				t.Fatalf("Pipes() = %+v", pipes)
-			}
-			c, err := Resume(r.ctx(), self(t), r.dir, pipes)
-			if err != nil {
-				t.Fatalf("Resume() = %v\n%s", err, r.troubles())
-			}
-			r.c = c
-			s, err := c.Status(r.ctx())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if s.Phase == Running && s.Child != running.Child {
-				t.Errorf("child = %+v, was %+v", s.Child, running.Child)
-			}
-			s = r.phase(Exited)
-			r.counted(300_000)
-			runs, _ := Runs(r.dir)
-			if len(runs) != 1 || !runs[0].Unknown && runs[0].Code != 0 {
-				t.Errorf("runs = %+v", runs)
-			}
-		})
+	r := start(t, program(t, "flood", "1000000", "1"))
+	child := r.phase(Running).Child
+	kills := 0
+	for n := range 8 {
+		// The moments at which it is killed are spread over its life.
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		for range n % 4 {
+			r.c.Next(ctx)
+		}
+		cancel()
+		kill(t, r.c.Keeper())
+		<-r.c.Done()
+		if !child.Alive() {
+			break
+		}
+		kills++
+		pipes := r.c.Pipes()
+		if pipes.Empty() || pipes.Run != 1 {
+			t.Fatalf("Pipes() = %+v", pipes)
+		}
+		r.resume(pipes)
+		s, err := r.c.Status(r.ctx())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Phase == Exited {
+			break
+		}
+		if s.Child != child || s.Run != 1 {
+			t.Errorf("child = %+v of run %d, was %+v", s.Child, s.Run, child)
+		}
+	}
+	if kills == 0 {
+		t.Fatal("the child ended before its keeper was killed")
+	}
+	t.Logf("%d keepers killed", kills)
+	if !r.c.Keeper().Alive() {
+		r.resume(r.c.Pipes())
+	}
+	r.phase(Exited)
+	r.counted(1_000_000)
+	runs, _ := Runs(r.dir)
+	if len(runs) != 1 || !runs[0].Unknown && runs[0].Code != 0 {
+		t.Errorf("runs = %+v", runs)
 	}
 }
 
