@@ -163,13 +163,16 @@ func (p *pump) afford(spend bool) bool {
 
 // run opens the feed and pumps until it ends.
 func (p *pump) run(query json.RawMessage) {
+	// The time of before, so that a client which comes back without having
+	// got anything can ask for everything since and misses nothing.
+	now := p.h.cfg.Now().UTC()
 	feed, opened, err := p.h.openFeed(p.ctx, p.kind, query)
 	if err != nil {
 		p.end(err)
 		return
 	}
 	defer feed.Close()
-	opened.Type, opened.Feed, opened.Time = wire.Opened, p.id, p.h.cfg.Now().UTC()
+	opened.Type, opened.Feed, opened.Time = wire.Opened, p.id, now
 	p.frame(opened)
 	for p.afford(false) {
 		items, err := feed.Next(p.ctx)
