@@ -136,7 +136,8 @@ func (g *group) place(h hierarchies, parent, name string, l Limits) {
 
 // makeDir makes a group that we may put processes into.
 func makeDir(dir string) bool {
-	if os.MkdirAll(dir, 0o755) != nil {
+	// Once more, as a keeper that ends may remove the parent in between.
+	if os.MkdirAll(dir, 0o755) != nil && os.MkdirAll(dir, 0o755) != nil {
 		return false
 	}
 	if unix.Access(filepath.Join(dir, "cgroup.procs"), unix.W_OK) != nil {
@@ -272,9 +273,11 @@ func (g *group) newOOM() bool {
 	return more
 }
 
-// remove deletes the empty groups.
+// remove deletes the empty groups, and their parents after the last of them.
 func (g *group) remove() {
 	for _, d := range g.dirs() {
-		unix.Rmdir(d)
+		if unix.Rmdir(d) == nil {
+			unix.Rmdir(filepath.Dir(d))
+		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -321,7 +320,3 @@ func (p Pipes) closeAll() error {
 	}
 	return errors.Join(unix.Close(p.out), unix.Close(p.err))
 }
-
-// startLimit is how long a keeper may take to answer if the context has no
-// deadline. It takes some ten milliseconds.
-const startLimit = 30 * time.Second

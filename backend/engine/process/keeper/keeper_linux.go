@@ -114,13 +114,16 @@ type keeper struct {
 	sink  *sink
 	runs  runLog
 	cur   *run
-	again bool // start again when the current run has ended
-	quit  bool
-	timer *time.Timer
-	turn  int // tells a stale timer from the current one
-	idle  []func(error)
-	conns map[*peer]bool
-	srv   *server
+	owing bool // a record of runs.jsonl waits for the disk
+	// regroup says that the limits may have changed.
+	regroup bool
+	again   bool // start again when the current run has ended
+	quit    bool
+	timer   *time.Timer
+	turn    int // tells a stale timer from the current one
+	idle    []func(error)
+	conns   map[*peer]bool
+	srv     *server
 
 	calls chan func()
 	done  chan struct{}
@@ -186,8 +189,13 @@ func (k *keeper) takeOver(mode string) error {
 		unix.CloseOnExec(pipeFile)
 		unix.CloseOnExec(pipeFile + 1)
 	}
-	switch {
-	case old.Phase == Starting || old.Phase == Running || old.Phase == Stopping:
+	if mode == modeStart {
+		k.state.Restarts, k.state.Delay = nil, 0
+	}
+	switch running := old.Phase == Starting || old.Phase == Running || old.Phase == Stopping; {
+	case running && k.last != nil && k.last.Run == old.Run:
+		k.post(func() { k.settle(mode) })
+	case running:
 		k.adopt(old, mode)
 	case mode == modeStart || old.Phase == "":
 		k.post(k.begin)
@@ -198,6 +206,19 @@ func (k *keeper) takeOver(mode string) error {
 		k.save()
 	}
 	return nil
+}
+
+// settle finishes what a keeper began that died between recording a run's end
+// and acting on it.
+func (k *keeper) settle(mode string) {
+	k.tree.kill(Proc{})
+	k.endInLog(*k.last)
+	k.state.Child, k.state.Stopping = Proc{}, false
+	if mode == modeStart {
+		k.begin()
+		return
+	}
+	k.decide(*k.last)
 }
 
 // adopt goes on with a run that another keeper started.

@@ -18,6 +18,10 @@ func (k *keeper) begin() {
 	}
 	k.turn++
 	k.again = false
+	if k.regroup {
+		k.regroup = false
+		k.tree.group = makeGroup(k.spec, k.tree.mark)
+	}
 	n := max(k.state.Run+1, k.spec.FirstRun)
 	h, err := k.spawn(n)
 	if err != nil {
@@ -44,9 +48,7 @@ func (k *keeper) begin() {
 	if err != nil {
 		k.complain(err)
 	}
-	if err := k.runs.add(Exit{Run: n, PID: r.proc.PID, Started: r.started, EnvHash: r.envHash}); err != nil {
-		k.complain(err)
-	}
+	k.record(Exit{Run: n, PID: r.proc.PID, Started: r.started, EnvHash: r.envHash})
 	k.enter(Starting, "")
 	k.tellWithPipes(Event{Kind: EventStarting, Run: n, PID: r.proc.PID})
 	r.listen(k.sink)
@@ -106,16 +108,8 @@ func (k *keeper) finished(r *run, e Exit) {
 		return
 	}
 	k.cur, k.last = nil, &e
-	k.sink.mu.Lock()
-	flags, code := exitFlags(e)
-	err := k.sink.log.RunEnd(code, e.Signal, flags)
-	k.sink.mu.Unlock()
-	if err != nil {
-		k.complain(err)
-	}
-	if err := k.runs.add(e); err != nil {
-		k.complain(err)
-	}
+	k.record(e)
+	k.endInLog(e)
 	k.tell(Event{Kind: EventExited, Run: e.Run, PID: e.PID, Exit: &e, Reason: e.Reason})
 	k.state.Child, k.state.Stopping = Proc{}, false
 	if k.again {
@@ -125,6 +119,40 @@ func (k *keeper) finished(r *run, e Exit) {
 	}
 	k.decide(e)
 	k.release(nil)
+}
+
+// record writes to runs.jsonl, and tries again later where the disk is full.
+func (k *keeper) record(e Exit) {
+	err := k.runs.add(e)
+	if err == nil {
+		return
+	}
+	k.complain(err)
+	if k.owing {
+		return
+	}
+	k.owing = true
+	var retry func()
+	retry = func() {
+		if k.owing = k.runs.flush() != nil; k.owing {
+			time.AfterFunc(recordAgain, func() { k.post(retry) })
+			return
+		}
+		k.save()
+	}
+	time.AfterFunc(recordAgain, func() { k.post(retry) })
+}
+
+// recordAgain is how soon a record that the disk refused is tried again.
+const recordAgain = 2 * time.Second
+
+func (k *keeper) endInLog(e Exit) {
+	k.sink.mu.Lock()
+	defer k.sink.mu.Unlock()
+	flags, code := exitFlags(e)
+	if err := k.sink.log.RunEnd(code, e.Signal, flags); err != nil {
+		k.complain(err)
+	}
 }
 
 // decide says what follows a run.
@@ -160,16 +188,10 @@ func (k *keeper) decide(e Exit) {
 	k.wait(e)
 }
 
-// wait backs off: from the least delay, doubling, and from the least again
-// after a run that lasted ten times as long as the delay before it.
+// wait begins the next run after a delay.
 func (k *keeper) wait(e Exit) {
 	policy := k.spec.Restart
-	delay := time.Duration(k.state.Delay) * time.Millisecond
-	if lasted := e.Ended.Sub(e.Started); delay == 0 || lasted >= 10*delay {
-		delay = policy.BackoffMin
-	} else {
-		delay = min(2*delay, policy.BackoffMax)
-	}
+	delay := policy.after(time.Duration(k.state.Delay)*time.Millisecond, e.Ended.Sub(e.Started))
 	k.state.Delay = delay.Milliseconds()
 	k.state.Until = time.Now().Add(delay)
 	k.enter(Backoff, e.Reason)
@@ -282,8 +304,8 @@ func (k *keeper) restart(o StopOptions, reply func(error)) {
 	k.stop(o, reply)
 }
 
-// reload reads the spec again. What the log and the groups were made with
-// stays until the next keeper.
+// reload reads the spec again. Limits hold from the next run on; what the log
+// was opened with stays until the next keeper.
 func (k *keeper) reload() error {
 	s, err := ReadSpec(".")
 	if err != nil {
@@ -292,7 +314,7 @@ func (k *keeper) reload() error {
 	if s.Instance != k.spec.Instance {
 		return fmt.Errorf("spec.json is of instance %q, this keeper has %q", s.Instance, k.spec.Instance)
 	}
-	k.spec = s.withDefaults()
+	k.spec, k.regroup = s.withDefaults(), true
 	return nil
 }
 

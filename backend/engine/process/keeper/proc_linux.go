@@ -108,7 +108,7 @@ const (
 func (p *pidfd) status() (syscall.WaitStatus, bool) {
 	// Whoever is the parent now may take a moment to reap it.
 	for range 100 {
-		if st, err := readStat(p.proc.PID); err == nil && st.start == p.proc.Start && st.state == 'Z' && mayTrace() {
+		if st, err := readStat(p.proc.PID); err == nil && st.start == p.proc.Start && st.state == 'Z' && mayTrace(p.proc.PID) {
 			return syscall.WaitStatus(st.exit), true
 		}
 		info := pidfdInfo{mask: pidfdInfoExit}
@@ -132,8 +132,34 @@ func (p *pidfd) status() (syscall.WaitStatus, bool) {
 }
 
 // mayTrace says whether the kernel shows us the exit code of a zombie, which
-// it gives as 0 to those who may not see it.
-func mayTrace() bool { return os.Geteuid() == 0 }
+// it gives as 0 to those who may not see it: root may, and who is in all
+// respects the same user and group.
+func mayTrace(pid int) bool {
+	if os.Geteuid() == 0 {
+		return true
+	}
+	p, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return false
+	}
+	same := 0
+	for line := range strings.Lines(string(p)) {
+		f := strings.Fields(line)
+		if len(f) != 5 || f[0] != "Uid:" && f[0] != "Gid:" {
+			continue
+		}
+		own := os.Geteuid()
+		if f[0] == "Gid:" {
+			own = os.Getegid()
+		}
+		for _, id := range f[1:] {
+			if id == strconv.Itoa(own) {
+				same++
+			}
+		}
+	}
+	return same == 8
+}
 
 // parseSignal reads "TERM" or "SIGTERM".
 func parseSignal(name string) (syscall.Signal, error) {

@@ -31,6 +31,10 @@ func listen(k *keeper) (*server, error) {
 		return nil, fmt.Errorf("listen on %s: %w", socketName, err)
 	}
 	ln.SetUnlinkOnClose(true)
+	if err := os.Chmod(socketName, 0o600); err != nil {
+		ln.Close()
+		return nil, fmt.Errorf("protect %s: %w", socketName, err)
+	}
 	s := &server{k: k, ln: ln}
 	go s.accept()
 	return s, nil

@@ -57,6 +57,16 @@ type Restart struct {
 	BackoffMax time.Duration `json:"backoffMax,omitempty"` // default 30 s
 }
 
+// after is the delay after a run that lasted some time and followed a delay of
+// prev: from the least, doubling, and from the least again after a run that
+// lasted ten times as long as the delay before it.
+func (r Restart) after(prev, lasted time.Duration) time.Duration {
+	if prev == 0 || lasted >= 10*prev {
+		return r.BackoffMin
+	}
+	return min(2*prev, r.BackoffMax)
+}
+
 // Stop says how the child is asked to end.
 type Stop struct {
 	Signal string        `json:"signal,omitempty"` // "TERM" or "SIGTERM"; default TERM

@@ -13,6 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// startLimit is how long a keeper may take to answer if the context has no
+// deadline. It takes some ten milliseconds.
+const startLimit = 30 * time.Second
+
 // Start makes a keeper for an instance's folder, in which spec.json is, and
 // returns when it answers. The first run has begun then or begins at once. exe
 // is the program, whose main calls [Dispatch]. Where the folder's last run is
