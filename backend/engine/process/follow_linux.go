@@ -57,6 +57,9 @@ func (in *instance) adopt(ctx context.Context) {
 func (in *instance) takeOver(ctx context.Context, st keeper.State, err error, pipes keeper.Pipes) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if err != nil || st.Phase.AtRest() || st.Boot != keeper.BootID() {
+		pipes.Close()
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		in.take(keeper.Status{})
@@ -77,23 +80,76 @@ func (in *instance) takeOver(ctx context.Context, st keeper.State, err error, pi
 	}
 }
 
-// resume starts another keeper for an instance whose own has died. The caller
-// holds ops.
+// resume starts another keeper for an instance whose own has died. Where that
+// fails it is tried again and again, with the pipes held meanwhile: without
+// them the program would die of its next line. The caller holds ops.
 func (in *instance) resume(ctx context.Context, st keeper.State, pipes keeper.Pipes) {
 	if pipes.Empty() && st.Child.Alive() {
 		in.engine.notice(in.id, backend.LevelWarn,
 			"its keeper died while no server held its output: lines since are lost, and more may be; restart it to see its output again")
 	}
-	c, err := keeper.Resume(ctx, in.engine.cfg.Exe, in.dir, pipes)
-	if err != nil {
-		in.engine.notice(in.id, backend.LevelError, fmt.Sprintf("its keeper died and another cannot be started: %v", err))
-		in.engine.cfg.Log.Error("keeper cannot be replaced", "instance", in.id, "error", err)
+	err := in.resumeOnce(ctx, pipes)
+	if err == nil {
+		pipes.Close()
 		return
 	}
+	in.engine.cfg.Log.Error("keeper cannot be replaced", "instance", in.id, "error", err)
+	in.engine.notice(in.id, backend.LevelError, fmt.Sprintf("its keeper died and another cannot be started yet: %v", err))
+	if !in.engine.spawn(func() { in.resumeUntil(pipes) }) {
+		pipes.Close()
+	}
+}
+
+// resumeOnce starts another keeper and leaves the pipes as they are. The caller
+// holds ops.
+func (in *instance) resumeOnce(ctx context.Context, pipes keeper.Pipes) error {
+	given, err := pipes.Dup()
+	if err != nil {
+		return err
+	}
+	c, err := keeper.Resume(ctx, in.engine.cfg.Exe, in.dir, given)
+	if err != nil {
+		// The one that died just now may have been one too many.
+		if c, err = keeper.Dial(ctx, in.dir); err != nil {
+			return err
+		}
+	}
 	in.hold(c)
-	if err := in.ask(ctx, c); err != nil {
+	if err := in.ask(ctx, c); err != nil && !errors.Is(err, keeper.ErrGone) {
 		in.engine.notice(in.id, backend.LevelError, err.Error())
 	}
+	return nil
+}
+
+// resumeUntil tries to start another keeper until there is one. The pauses
+// start short, for a keeper that was killed while it took over, and become
+// long, for a machine that has no room for it.
+func (in *instance) resumeUntil(pipes keeper.Pipes) {
+	defer pipes.Close()
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		select {
+		case <-time.After(pause):
+		case <-in.engine.ctx.Done():
+			return
+		}
+		if in.resumed(pipes) {
+			return
+		}
+	}
+}
+
+func (in *instance) resumed(pipes keeper.Pipes) bool {
+	in.ops.Lock()
+	defer in.ops.Unlock()
+	in.mu.Lock()
+	done := in.client != nil || in.removed || !in.live()
+	in.mu.Unlock()
+	if done {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(in.engine.ctx, operation)
+	defer cancel()
+	return in.resumeOnce(ctx, pipes) == nil
 }
 
 // lose records that nobody knows how the last run ended. The caller holds mu.
@@ -151,15 +207,34 @@ func (in *instance) hold(c *keeper.Client) {
 	in.client = c
 	in.record.Lost = ""
 	in.mu.Unlock()
-	in.engine.spawn(func() { in.follow(c) })
+	if !in.engine.spawn(func() { in.follow(c) }) && in.release(c) {
+		c.Close()
+	}
+}
+
+// release lets go of a keeper, unless something else does so already. It
+// reports whether it was held.
+func (in *instance) release(c *keeper.Client) bool {
+	in.mu.Lock()
+	held := in.client == c
+	if held {
+		in.client = nil
+	}
+	in.mu.Unlock()
+	return held
 }
 
 // follow hears a keeper until it or the engine ends, and has it replaced when
-// it died.
+// it died. Who releases the client closes it.
 func (in *instance) follow(c *keeper.Client) {
-	defer c.Close()
 	for {
 		events, err := c.Next(in.engine.ctx)
+		if in.engine.ctx.Err() != nil {
+			if in.release(c) {
+				in.letGo(c)
+			}
+			return
+		}
 		if err != nil {
 			in.bereaved(c)
 			return
@@ -214,12 +289,9 @@ func (in *instance) dismiss(c *keeper.Client) {
 	in.ops.Lock()
 	defer in.ops.Unlock()
 	in.mu.Lock()
-	idle := in.client == c && in.kept.Phase.AtRest()
-	if idle {
-		in.client = nil
-	}
+	idle := in.kept.Phase.AtRest()
 	in.mu.Unlock()
-	if idle {
+	if idle && in.release(c) {
 		in.shutDown(c)
 	}
 }
@@ -243,14 +315,14 @@ const farewell = 2 * time.Second
 func (in *instance) bereaved(c *keeper.Client) {
 	in.ops.Lock()
 	defer in.ops.Unlock()
-	in.mu.Lock()
-	ours := in.client == c && !in.removed
-	if ours {
-		in.client = nil
+	if !in.release(c) {
+		return
 	}
-	old := in.kept.Keeper
+	defer c.Close()
+	in.mu.Lock()
+	old, removed := in.kept.Keeper, in.removed
 	in.mu.Unlock()
-	if !ours || in.engine.ctx.Err() != nil {
+	if removed || in.engine.ctx.Err() != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(in.engine.ctx, operation)
@@ -288,18 +360,25 @@ func awaitGone(ctx context.Context, p keeper.Proc) bool {
 	return true
 }
 
-// detach lets go of the keeper and leaves it at work; one that has none ends.
+// detach lets go of the keeper for good.
 func (in *instance) detach() {
 	in.mu.Lock()
 	in.endHealth()
-	c, idle := in.client, in.kept.Phase.AtRest()
-	in.client = nil
+	c := in.client
 	in.mu.Unlock()
-	switch {
-	case c == nil:
-	case idle:
-		in.shutDown(c)
-	default:
-		c.Close()
+	if c != nil && in.release(c) {
+		in.letGo(c)
 	}
+}
+
+// letGo leaves a keeper at work; one that has none ends.
+func (in *instance) letGo(c *keeper.Client) {
+	in.mu.Lock()
+	idle := in.kept.Phase.AtRest()
+	in.mu.Unlock()
+	if idle {
+		in.shutDown(c)
+		return
+	}
+	c.Close()
 }

@@ -309,14 +309,14 @@ func (in *instance) remove() error {
 	if live {
 		return backend.Errorf(backend.Conflict, "instance %s is %s: stop it first", in.id, state)
 	}
-	if client != nil {
+	if client != nil && in.release(client) {
 		in.shutDown(client)
 	}
 	if err := in.removeFiles(); err != nil {
 		return err
 	}
 	in.mu.Lock()
-	in.removed, in.client = true, nil
+	in.removed = true
 	in.endHealth()
 	in.mu.Unlock()
 	in.engine.ports.release(port, in.id)
