@@ -1,0 +1,29 @@
+package local
+
+import (
+	"context"
+	"runtime"
+	"strings"
+
+	"pitwall/backend"
+)
+
+// Nodes lists the one machine that a process engine runs on.
+func (b *Backend) Nodes(_ context.Context, _ backend.NodeQuery) (backend.List[backend.Node], error) {
+	n := b.cfg.Node
+	d := b.eng.Describe()
+	n.Engine, n.Cgroup, n.CPUs = d.Name, d.Cgroup, runtime.NumCPU()
+	n.State = "ready"
+	if len(d.Notes) > 0 {
+		n.State, n.Reason = "degraded", strings.Join(d.Notes, "; ")
+	}
+	measureNode(&n)
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, m := range b.instances {
+		if m.Instance.State.Live() {
+			n.Instances++
+		}
+	}
+	return backend.List[backend.Node]{Items: []backend.Node{n}, Index: b.index}, nil
+}
