@@ -82,7 +82,11 @@ func (h *Handler) originAllowed(*http.Request) func(*http.Request) bool {
 }
 
 // heard puts off the time at which the client counts as dead.
-func (s *socket) heard() { s.ws.SetReadDeadline(time.Now().Add(s.h.cfg.DeadAfter)) }
+func (s *socket) heard() {
+	if s.ctx.Err() == nil {
+		s.ws.SetReadDeadline(time.Now().Add(s.h.cfg.DeadAfter))
+	}
+}
 
 // read waits for a message.
 func (s *socket) read() (message, error) {
@@ -113,10 +117,14 @@ func (s *socket) end(status int, reason string) {
 	s.cancel()
 }
 
-// write is the writer. When it ends, so does reading.
+// lingering is how long a client may take to answer a close message.
+const lingering = 2 * time.Second
+
+// write is the writer. When it ends, so does reading: at once after a failure,
+// else when the client has answered the close message.
 func (s *socket) write() {
 	defer close(s.done)
-	defer s.ws.Close()
+	defer func() { s.ws.SetReadDeadline(time.Now().Add(lingering)) }()
 	defer s.cancel()
 	ping := time.NewTicker(s.h.cfg.PingEvery)
 	defer ping.Stop()
@@ -124,10 +132,12 @@ func (s *socket) write() {
 		select {
 		case m := <-s.out:
 			if s.put(m) != nil {
+				s.ws.Close()
 				return
 			}
 		case <-ping.C:
 			if s.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(wire.WriteLimit)) != nil {
+				s.ws.Close()
 				return
 			}
 		case <-s.ctx.Done():
@@ -165,8 +175,15 @@ func (s *socket) goodbye() {
 	}
 }
 
-// wait ends the socket and waits for its writer.
+// wait ends the socket. It reads on until the client has answered, since a
+// connection that is closed with bytes unread takes what was sent with it.
 func (s *socket) wait() {
 	s.cancel()
 	<-s.done
+	for {
+		if _, _, err := s.ws.NextReader(); err != nil {
+			s.ws.Close()
+			return
+		}
+	}
 }
