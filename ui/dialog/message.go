@@ -144,6 +144,8 @@ type Choose struct {
 	Title   safe.Text
 	Lines   []safe.Text
 	Choices []Choice
+	// Default is what enter does; nil means nothing.
+	Default func() tea.Cmd
 }
 
 // Update takes a key.
@@ -161,6 +163,9 @@ func (c *Choose) Update(msg tea.Msg) (tea.Cmd, bool) {
 			return ch.Run(), true
 		}
 	}
+	if k == "enter" && c.Default != nil {
+		return c.Default(), true
+	}
 	return nil, k == "esc" || k == "ctrl+c"
 }
 
@@ -173,8 +178,12 @@ func (c *Choose) Box(th *theme.Theme, width, _ int) Box {
 		}
 	}
 	b.gap()
-	for _, ch := range c.Choices {
-		b.Lines = append(b.Lines, th.Key.Render(safe.Clean(ch.Key).String())+"  "+ch.Text.String())
+	for i, ch := range c.Choices {
+		l := th.Key.Render(safe.Clean(ch.Key).String()) + "  " + ch.Text.String()
+		if i == 0 && c.Default != nil {
+			l += "  " + th.Dim.Render(th.Glyphs.Enter.String())
+		}
+		b.Lines = append(b.Lines, l)
 	}
 	b.Lines = append(b.Lines, th.Key.Render("esc")+"  cancel")
 	return b

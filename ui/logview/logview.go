@@ -370,6 +370,9 @@ func (m *Model) SetFilter(text string) {
 	m.refilter(m.number(m.anchor))
 }
 
+// Filter returns the text that lines must have to be shown, in lower case.
+func (m *Model) Filter() string { return m.filter }
+
 // number is the entry number at an index in shown.
 func (m *Model) number(i int) int64 {
 	if i >= 0 && i < len(m.shown) {
