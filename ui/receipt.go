@@ -288,6 +288,9 @@ func took(op backend.Operation) safe.Text {
 		return safe.Text{}
 	}
 	d := op.Ended.Sub(op.Started)
+	if d < 50*time.Millisecond {
+		return safe.Text{}
+	}
 	if d < 10*time.Second {
 		return safe.Clean("in " + d.Round(100*time.Millisecond).String())
 	}

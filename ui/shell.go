@@ -271,6 +271,11 @@ func (s *Shell) own(msg tea.Msg) (tea.Cmd, bool) {
 func (s *Shell) feeds(msg tea.Msg) (tea.Cmd, bool) {
 	if changed, cmd := s.apps.Update(msg); changed || cmd != nil {
 		s.touch(s.apps.Latest())
+		if s.latest.IsZero() {
+			for _, a := range s.apps.Items() {
+				s.touch(a.Updated)
+			}
+		}
 		return cmd, true
 	}
 	if changed, cmd := s.jobs.Update(msg); changed || cmd != nil {

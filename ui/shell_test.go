@@ -58,7 +58,6 @@ func TestFrames(t *testing.T) {
 			f.Hold()
 			console(t, f, 120, 30, func(_ *testing.T, d *uitest.Driver) {
 				d.Press("R", "y")
-				f.Step()
 				d.Wait(2 * time.Second)
 				d.Golden()
 			})

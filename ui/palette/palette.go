@@ -105,14 +105,13 @@ func (m *Model) move(d int) {
 	m.cursor = max(0, min(m.cursor+d, len(m.found)-1))
 }
 
-// source lets the search see each item's title and aliases as one text.
+// source lets the search see each item's title. Aliases are no part of it:
+// scattered letters of an id would find everything.
 type source []Item
 
 func (s source) Len() int { return len(s) }
 
-func (s source) String(i int) string {
-	return s[i].Title.Plain().String() + " " + strings.Join(s[i].Aliases, " ")
-}
+func (s source) String(i int) string { return s[i].Title.Plain().String() }
 
 // search ranks the items: a whole title or alias first, then a title that
 // begins with what is typed, then the best match.
@@ -127,9 +126,30 @@ func (m *Model) search() {
 		return
 	}
 	m.found = fuzzy.FindFrom(strings.ReplaceAll(text, " ", ""), source(m.items))
+	m.addAliases(strings.ToLower(text))
 	slices.SortStableFunc(m.found, func(a, b fuzzy.Match) int {
 		return m.rank(b.Index, text) - m.rank(a.Index, text)
 	})
+}
+
+// addAliases finds the items with a word that begins with what is typed, or an
+// id that has it.
+func (m *Model) addAliases(text string) {
+	seen := make(map[int]bool, len(m.found))
+	for _, f := range m.found {
+		seen[f.Index] = true
+	}
+	for i, it := range m.items {
+		if seen[i] {
+			continue
+		}
+		for _, a := range it.Aliases {
+			if a = strings.ToLower(a); strings.HasPrefix(a, text) || len(text) > 2 && strings.Contains(a, text) {
+				m.found = append(m.found, fuzzy.Match{Index: i})
+				break
+			}
+		}
+	}
 }
 
 func (m *Model) rank(i int, text string) int {
