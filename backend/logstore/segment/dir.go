@@ -244,8 +244,18 @@ func indexName(number uint64) string { return fmt.Sprintf("%08d.idx", number) }
 
 func rawName(number uint64, s Stream) string { return fmt.Sprintf("%08d.%s", number, s) }
 
-// listSegments returns the numbers of the segments in a folder, sorted.
+// listSegments returns the numbers of the segments in a folder, sorted. A
+// listing made while the writer rolls may lack one amid others: it is made anew.
 func listSegments(root *os.Root) ([]uint64, error) {
+	for try := 0; ; try++ {
+		numbers, err := listOnce(root)
+		if n := len(numbers); err != nil || n == 0 || try == 3 || numbers[n-1]-numbers[0] == uint64(n-1) {
+			return numbers, err
+		}
+	}
+}
+
+func listOnce(root *os.Root) ([]uint64, error) {
 	dir, err := root.Open(".")
 	if err != nil {
 		return nil, fmt.Errorf("list log folder: %w", err)

@@ -257,6 +257,11 @@ func (r *Reader) later() (uint64, error) {
 	if i == len(numbers) {
 		return 0, nil
 	}
+	// A listing made while the writer rolls may lack a segment and have the
+	// one after it. What is not there now was deleted.
+	if _, err := r.dir.root.Lstat(indexName(number)); err == nil {
+		return number, nil
+	}
 	return numbers[i], nil
 }
 
@@ -268,7 +273,10 @@ func (r *Reader) enter(number uint64) error {
 		if err != nil {
 			return err
 		}
-		i, _ := slices.BinarySearch(numbers, number)
+		i, found := slices.BinarySearch(numbers, number)
+		if _, err := r.dir.root.Lstat(indexName(number)); err == nil && !found {
+			numbers = slices.Insert(numbers, i, number) // younger than the listing
+		}
 		if i == len(numbers) {
 			return io.EOF
 		}

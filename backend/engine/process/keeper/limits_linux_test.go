@@ -32,8 +32,7 @@ func TestFullDiskDropsWithAGapAndRecovers(t *testing.T) {
 		t.Run(where, func(t *testing.T) {
 			gate, marker := fifo(t), filepath.Join(t.TempDir(), "flooded")
 			const lines = 1_000_000
-			s := shell(self(t) + " " + strconv.Itoa(lines) + "; touch " + marker + "; read x < " + gate + "; echo after; exit 4")
-			s.Env = append(s.Env, childEnv+"=flood")
+			s := shell(fmt.Sprintf("%s; touch %s; read x < %s; echo after; exit 4", counting(lines), marker, gate))
 			s.Log.SegmentBytes = 1 << 20
 			r := &rig{t: t, dir: t.TempDir()}
 			t.Cleanup(r.clean)
@@ -65,6 +64,11 @@ func TestFullDiskDropsWithAGapAndRecovers(t *testing.T) {
 			accounted(t, r, lines)
 		})
 	}
+}
+
+// counting is a command that writes "line 0", "line 1" and so on.
+func counting(lines int) string {
+	return fmt.Sprintf("seq -f 'line %%.0f' 0 %d", lines-1)
 }
 
 // accounted checks that every byte was stored in order or is in a gap.
@@ -108,7 +112,7 @@ func accounted(t *testing.T, r *rig, lines int) {
 }
 
 func TestBlockedChildLosesNothingOnAFullDisk(t *testing.T) {
-	s := program(t, "flood", "1000000")
+	s := shell(counting(1_000_000))
 	s.Log = Log{SegmentBytes: 1 << 20, Block: true}
 	r := &rig{t: t, dir: t.TempDir()}
 	t.Cleanup(r.clean)
