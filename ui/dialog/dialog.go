@@ -166,6 +166,10 @@ func place(line, row string, x, w, width int) string {
 	right := ""
 	if x+w < width {
 		right = ansi.TruncateLeft(line, x+w, "")
+		if ansi.StringWidth(right) > ansi.StringWidth(line)-x-w {
+			// A wide character lies under the edge: half of it is left.
+			right = " " + ansi.TruncateLeft(line, x+w+1, "")
+		}
 	}
 	return left + "\x1b[m" + row + right
 }
