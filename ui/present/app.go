@@ -161,7 +161,7 @@ func AppPlaces(d ui.Deps, a backend.App, ok bool) []action.Action {
 func place(d ui.Deps, id, what, name string, label safe.Text, p ui.Place) action.Action {
 	keys := []string(nil)
 	if id == "app.runs" {
-		keys = []string{"r"}
+		keys = []string{"h"}
 	}
 	return action.Action{
 		ID: id, Title: safe.Clean(what + name), Label: label, Keys: keys,

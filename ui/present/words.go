@@ -281,3 +281,8 @@ func span(from, to, now time.Time) safe.Text {
 	}
 	return Lasted(to.Sub(from))
 }
+
+// StepTook says how long a step took, or takes by now.
+func StepTook(s backend.Step, now time.Time) safe.Text {
+	return span(s.Started, s.Ended, now)
+}

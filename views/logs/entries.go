@@ -1,0 +1,105 @@
+package logs
+
+import (
+	"cmp"
+	"strconv"
+
+	"pitwall/backend"
+	"pitwall/ui"
+	"pitwall/ui/logview"
+	"pitwall/ui/present"
+	"pitwall/ui/safe"
+)
+
+// entries turns what the backend gives into what is drawn.
+func (v *view) entries(items []backend.LogEntry) []logview.Entry {
+	out := make([]logview.Entry, 0, len(items))
+	for _, e := range items {
+		switch {
+		case e.Progress != nil:
+			v.progress(*e.Progress)
+		case e.Gap != nil:
+			out = append(out, v.gap(e))
+		case e.Divider != nil:
+			out = append(out, v.divider(e))
+		default:
+			out = append(out, v.line(e))
+		}
+	}
+	return out
+}
+
+func (v *view) line(e backend.LogEntry) logview.Entry {
+	text := safe.CleanSGR(e.Text)
+	if e.Cut > 0 {
+		text = safe.Join(safe.Literal(" "), text, present.Text("(cut: the line is %s long)", ui.Bytes(e.Cut)))
+	}
+	return logview.Entry{
+		Kind: logview.Line, Level: logview.Level(e.Level.Rank()), Time: e.Time,
+		Label: v.label(e), Text: text, Cursor: string(e.Cursor),
+	}
+}
+
+// label says who wrote a line, as shortly as the place allows.
+func (v *view) label(e backend.LogEntry) safe.Text {
+	name := ""
+	switch {
+	case e.Process != "":
+		name = backend.InstanceName(e.Process, e.Index)
+	case e.Run > 0:
+		name = "run " + strconv.Itoa(e.Run)
+	}
+	if v.place.Ref.Kind == "" && e.App != "" {
+		if name == "" {
+			return safe.Clean(e.App)
+		}
+		return safe.Clean(e.App + "/" + name)
+	}
+	if v.place.Ref.Kind == backend.KindJob && e.Run > 0 {
+		name = "run " + strconv.Itoa(e.Run)
+	}
+	return safe.Clean(name)
+}
+
+// divider says what happened between the lines.
+func (v *view) divider(e backend.LogEntry) logview.Entry {
+	return logview.Entry{
+		Kind: logview.Divider, Time: e.Time, Label: v.label(e),
+		Text: safe.Clean(cmp.Or(e.Divider.Text, e.Divider.Kind)), Cursor: string(e.Cursor),
+	}
+}
+
+// gap notes lines that are not there. The id finds them again, since several
+// gaps may have one cursor.
+func (v *view) gap(e backend.LogEntry) logview.Entry {
+	v.madeGap++
+	id := "gap " + strconv.Itoa(v.madeGap)
+	v.gaps[id] = gap{*e.Gap, e.Cursor}
+	text := present.Text("%s lines are not here", logview.Thousands(int(e.Gap.Count)))
+	if e.Gap.Count == 1 {
+		text = safe.Literal("1 line is not here")
+	}
+	if e.Gap.Reason != "" {
+		text = safe.Join(safe.Literal(": "), text, safe.Clean(e.Gap.Reason))
+	}
+	if fetchable(*e.Gap) {
+		v.skipped += e.Gap.Count
+		key := v.deps.Keymap.Keys("log.refetch")
+		if len(key) > 0 {
+			text = safe.Join(safe.Literal(" · "), text, safe.Clean(key[0]+" fetches them"))
+		}
+	}
+	return logview.Entry{Kind: logview.Gap, Time: e.Time, Label: v.label(e), Text: text, Cursor: id}
+}
+
+// fetchable reports whether the lines of a gap are still somewhere.
+func fetchable(g backend.LogGap) bool {
+	return (g.Reason == "" || g.Reason == "slow reader") && g.Instance != "" && g.To >= g.From
+}
+
+func (v *view) progress(p backend.LogProgress) {
+	v.scanned = safe.Text{}
+	if !p.Done && p.Total > 0 {
+		v.scanned = present.Text("searched %d%%", 100*p.Scanned/p.Total)
+	}
+}
