@@ -18,8 +18,13 @@ type index struct {
 	n   int64
 }
 
-// indexBuffer is how many records are read at once.
-const indexBuffer = 256
+// indexBuffer is how many records are read at once, and indexBufferMin how
+// many while following the end, where there are a few: a server may follow ten
+// thousand logs.
+const (
+	indexBuffer    = 256
+	indexBufferMin = 8
+)
 
 func openIndex(root *os.Root, number uint64) (*index, error) {
 	f, err := root.Open(indexName(number))
@@ -34,7 +39,7 @@ func openIndex(root *os.Root, number uint64) (*index, error) {
 		f.Close()
 		return nil, err
 	}
-	return &index{root: root, head: h, file: f, buf: make([]byte, indexBuffer*recordSize)}, nil
+	return &index{root: root, head: h, file: f, buf: make([]byte, indexBufferMin*recordSize)}, nil
 }
 
 func (x *index) close() {
@@ -72,9 +77,12 @@ func (x *index) record(i int64) (Record, error) {
 // fill loads the buffer so that it holds record i: from it on when reading
 // forwards, up to it when reading backwards.
 func (x *index) fill(i int64) error {
+	if x.n*recordSize == int64(len(x.buf)) && len(x.buf) < indexBuffer*recordSize {
+		x.buf = make([]byte, indexBuffer*recordSize) // there is more to read than a tail
+	}
 	from := i
 	if i < x.at {
-		from = max(0, i-indexBuffer+1)
+		from = max(0, i-int64(len(x.buf)/recordSize)+1)
 	}
 	n, err := x.file.ReadAt(x.buf, headerSize+from*recordSize)
 	if err != nil && err != io.EOF {
@@ -116,4 +124,17 @@ func (x *index) open(s Stream) (*os.File, error) {
 		x.raw[s] = f
 	}
 	return x.raw[s], nil
+}
+
+// rest gives up what costs memory and descriptors while nothing is read.
+func (x *index) rest() {
+	for s, f := range x.raw {
+		if f != nil {
+			f.Close()
+			x.raw[s] = nil
+		}
+	}
+	if len(x.buf) > indexBufferMin*recordSize {
+		x.buf, x.n = make([]byte, indexBufferMin*recordSize), 0
+	}
 }

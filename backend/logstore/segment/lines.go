@@ -291,6 +291,9 @@ func (l *Lines) split() Entry {
 		line = c.Seq
 		c.Seq++
 		l.pos.Seq = c.Seq
+		if cap(h.buf) > minWindow {
+			h.buf = nil // a long line was an exception
+		}
 		*h = held{
 			on: true, seq: line, time: c.Time, run: c.Run, offset: abs, buf: h.buf[:0],
 			flags: c.Flags & (Recovered | OrderUnknown),

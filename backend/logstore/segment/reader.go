@@ -13,6 +13,9 @@ import (
 // and small enough to stay in a core's cache.
 const DefaultWindow = 256 << 10
 
+// minWindow is what a reader that follows the end keeps.
+const minWindow = 4 << 10
+
 // Chunk is one step of a [Reader]: a record, or a part of a batch too long for
 // the window.
 type Chunk struct {
@@ -41,6 +44,7 @@ type Reader struct {
 	bufOff [2]int64
 	gap    Chunk // a gap found, to be returned before the record
 	found  bool
+	why    Reason // of bytes that are not there
 }
 
 // Reader starts at the oldest byte kept. A window of 0 is [DefaultWindow].
@@ -61,10 +65,24 @@ func (r *Reader) Close() {
 
 // Next returns the next record and, for a batch, its bytes, which are valid
 // until the next call. It returns [io.EOF] when nothing more is visible yet;
-// calling it again later goes on. Sequences that are missing, because
+// calling it again later goes on, and meanwhile the reader holds one descriptor
+// and little memory. Sequences that are missing, because
 // retention deleted them or the disk is damaged, are returned as gaps with the
 // reasons [Deleted] and [Corrupt].
 func (r *Reader) Next() (Chunk, []byte, error) {
+	c, p, err := r.step()
+	if err == io.EOF && r.x != nil {
+		r.x.rest()
+		for s := range r.buf {
+			if cap(r.buf[s]) > minWindow {
+				r.buf[s] = nil
+			}
+		}
+	}
+	return c, p, err
+}
+
+func (r *Reader) step() (Chunk, []byte, error) {
 	for {
 		if r.found {
 			r.found = false
@@ -119,6 +137,7 @@ var errShort = errors.New("raw file is short")
 func (r *Reader) batch(rec Record) (Chunk, []byte, error) {
 	s, off := rec.Stream, rec.Offset+r.skip
 	left := int64(rec.Length) - r.skip
+	r.why = Corrupt
 	p, err := r.view(s, off, left)
 	if err != nil {
 		return Chunk{}, nil, err
@@ -129,7 +148,7 @@ func (r *Reader) batch(rec Record) (Chunk, []byte, error) {
 	if len(p) == 0 {
 		// The rest of the batch is not there.
 		r.gap = Chunk{Record: Record{
-			Kind: Gap, Stream: s, Run: rec.Run, Time: rec.Time, Dropped: uint64(left), Reason: Corrupt,
+			Kind: Gap, Stream: s, Run: rec.Run, Time: rec.Time, Dropped: uint64(left), Reason: r.why,
 			Count: uint32(rec.Seq + uint64(rec.Count) - r.seq),
 		}, Segment: r.x.head.number, Index: r.rec, Seq: r.seq, Skip: r.skip}
 		r.found = true
@@ -173,15 +192,14 @@ func (r *Reader) view(s Stream, off, n int64) ([]byte, error) {
 		f, err := r.x.open(s)
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
+				r.why = Deleted
 				return nil, nil
 			}
 			return nil, err
 		}
-		if cap(buf) == 0 {
-			buf = make([]byte, r.window)
-		}
 		end := r.x.lookahead(r.rec, s, off, off+int64(r.window))
-		m, err := f.ReadAt(buf[:max(0, end-off)], off)
+		buf = sized(buf, int(max(0, end-off)))
+		m, err := f.ReadAt(buf, off)
 		if err != nil && err != io.EOF {
 			return nil, err
 		}
@@ -190,6 +208,18 @@ func (r *Reader) view(s Stream, off, n int64) ([]byte, error) {
 	}
 	p := buf[off-at:]
 	return p[:min(int64(len(p)), n)], nil
+}
+
+// sized returns a buffer of n bytes, from b where it is large enough.
+func sized(b []byte, n int) []byte {
+	if cap(b) < n {
+		size := minWindow
+		for size < n {
+			size *= 2
+		}
+		b = make([]byte, size)
+	}
+	return b[:n]
 }
 
 // miss notes a gap from the sequence expected up to seq.

@@ -40,7 +40,7 @@ func (r *Reader) SeekSeq(seq uint64) error {
 // SeekTime places the reader at the first record that is not older than t, in
 // ns since 1970.
 func (r *Reader) SeekTime(t int64) error {
-	err := r.seekSegment(func(h header) bool { return h.created <= t })
+	err := r.seekSegment(func(h header) bool { return h.created < t })
 	if err != nil || r.x == nil {
 		return err
 	}

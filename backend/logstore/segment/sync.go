@@ -19,11 +19,17 @@ func (w *Writer) synced() error {
 		w.dirty = false
 		return syncAll(w.raw[Out], w.raw[Err], w.idx)
 	}
-	if w.timer == nil {
+	w.schedule()
+	return nil
+}
+
+// schedule has the dirty bytes synced, unless a sync is due or under way: on a
+// disk that hangs, only one waits.
+func (w *Writer) schedule() {
+	if w.timer == nil && !w.syncing {
 		w.retired.Add(1)
 		w.timer = time.AfterFunc(w.opts.SyncEvery, w.syncLater)
 	}
-	return nil
 }
 
 // syncLater forces the bytes of one interval to the disk. It works outside the
@@ -33,14 +39,17 @@ func (w *Writer) syncLater() {
 	defer w.retired.Done()
 	w.mu.Lock()
 	files := []*os.File{w.raw[Out], w.raw[Err], w.idx}
-	w.timer, w.dirty = nil, false
+	w.timer, w.dirty, w.syncing = nil, false, true
 	w.mu.Unlock()
 	err := syncAll(files...)
 	if errors.Is(err, os.ErrClosed) {
 		err = nil // rolled meanwhile; the roll syncs what it retires
 	}
 	w.mu.Lock()
-	w.syncErr = err
+	w.syncErr, w.syncing = err, false
+	if w.dirty && !w.closing {
+		w.schedule()
+	}
 	w.mu.Unlock()
 }
 
@@ -86,6 +95,7 @@ func (w *Writer) Sync() error {
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	err := w.settle()
+	w.closing = true
 	if w.timer != nil && w.timer.Stop() {
 		w.retired.Done()
 		w.timer = nil

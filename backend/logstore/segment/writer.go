@@ -68,6 +68,8 @@ type Writer struct {
 	buf     []byte
 	dirty   bool
 	timer   *time.Timer
+	syncing bool
+	closing bool
 	syncErr error
 	retired sync.WaitGroup
 }
