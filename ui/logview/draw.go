@@ -46,7 +46,7 @@ func (m *Model) View() []string {
 func (m *Model) whyEmpty() string {
 	switch {
 	case !m.loaded:
-		return "loading" + m.o.Theme.Glyphs.Ellipsis.String()
+		return "waiting for the first line" + m.o.Theme.Glyphs.Ellipsis.String()
 	case m.held.len() > 0:
 		return "No line passes the filter; " + strconv.Itoa(m.held.len()) + " do not."
 	}

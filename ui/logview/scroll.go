@@ -44,6 +44,9 @@ func (m *Model) Scroll(n int) tea.Cmd {
 }
 
 func (m *Model) up(n int) tea.Cmd {
+	if a, sub := m.bottom(); m.following && a == 0 && sub == 0 {
+		return m.older() // all of it is on the screen: there is nothing to stand still at
+	}
 	m.stop()
 	for range n {
 		switch {
@@ -101,6 +104,9 @@ func (m *Model) down(n int) tea.Cmd {
 
 // Top goes to the first line that is held and asks for older ones.
 func (m *Model) Top() tea.Cmd {
+	if a, sub := m.bottom(); m.following && a == 0 && sub == 0 {
+		return m.older()
+	}
 	m.stop()
 	m.anchor, m.sub = 0, 0
 	return m.older()
