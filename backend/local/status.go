@@ -34,7 +34,21 @@ func (b *Backend) followOnce(ctx context.Context) error {
 		return fmt.Errorf("watch the engine: %w", err)
 	}
 	defer feed.Close()
-	first := true
+	// The feed of an engine that knows nothing says nothing, so what is there
+	// is asked for; the feed was opened before, and misses nothing.
+	known, err := b.eng.List(ctx)
+	if err != nil {
+		return fmt.Errorf("list the engine's instances: %w", err)
+	}
+	changes := make([]engine.Change, len(known))
+	for i := range known {
+		changes[i] = engine.Change{ID: known[i].ID, Status: &known[i], Logged: true}
+	}
+	for !b.take(ctx, changes, true) {
+		if !sleep(ctx, time.Second) {
+			return ctx.Err()
+		}
+	}
 	for {
 		changes, err := feed.Next(ctx)
 		if backend.CodeOf(err) == backend.Lagged {
@@ -43,12 +57,11 @@ func (b *Backend) followOnce(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("watch the engine: %w", err)
 		}
-		for !b.take(ctx, changes, first) {
+		for !b.take(ctx, changes, false) {
 			if !sleep(ctx, time.Second) {
 				return ctx.Err()
 			}
 		}
-		first = false
 	}
 }
 
