@@ -30,16 +30,20 @@ func newCatalog(b backend.Backend) (*Sync[backend.App], *Sync[backend.Job]) {
 	return apps, jobs
 }
 
-// counts are the figures of the header.
+// counts are the figures of the header and of the last words.
 type counts struct {
-	apps, failing, blocked, instances, running int
+	apps, failing, blocked, instances, running, ready int
 }
 
-func (s *Shell) counts() counts {
+// countApps adds up the apps. It is called when one has changed, not for each
+// frame.
+func countApps(apps []backend.App) counts {
 	var c counts
-	for _, a := range s.apps.Items() {
+	for i := range apps {
+		a := &apps[i]
 		c.apps++
 		c.instances += a.Instances
+		c.ready += a.Ready
 		switch a.State {
 		case backend.AppFailed, backend.AppCrashing, backend.AppDegraded:
 			c.failing++

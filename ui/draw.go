@@ -184,7 +184,7 @@ func (s *Shell) headLeft() []part {
 	if !s.apps.Loaded() {
 		return append(parts, part{safe.Join(safe.Text{}, safe.Literal("connecting"), th.Glyphs.Ellipsis), th.Dim, 0})
 	}
-	c := s.counts()
+	c := s.counts
 	parts = append(parts, part{safe.Clean(Plural(c.apps, "app")), th.Text, 2})
 	if c.failing > 0 {
 		parts = append(parts, part{safe.Clean(strconv.Itoa(c.failing) + " failing"), th.Bad, 0})

@@ -21,6 +21,7 @@ type receipts struct {
 	now func() time.Time
 
 	open   []receipt
+	asking []safe.Text // verbs that Do has not answered
 	stream *Stream[backend.Event]
 	tries  int
 	// latest holds operations that were seen lately, because news of one can
@@ -47,7 +48,8 @@ const (
 
 // The messages of receipts.
 type (
-	done struct {
+	asked struct{ verb safe.Text }
+	done  struct {
 		results  []backend.Operation
 		errs     []error
 		commands []backend.Command
@@ -117,6 +119,11 @@ func (r *receipts) relist(ctx context.Context, b backend.Backend) tea.Cmd {
 // add opens receipts for what Do has answered, and returns the errors.
 func (r *receipts) add(d done) []error {
 	var errs []error
+	// The answer may overtake the note that it was asked; then that note is
+	// of no one, and the next answer takes it.
+	if len(r.asking) > 0 {
+		r.asking = r.asking[1:]
+	}
 	for i, op := range d.results {
 		if d.errs[i] != nil {
 			errs = append(errs, d.errs[i])
@@ -190,6 +197,10 @@ func (s *Shell) strip(width int) string {
 	open := s.receipts.open
 	switch len(open) {
 	case 0:
+		if n := len(s.receipts.asking); n > 0 {
+			verb := s.receipts.asking[n-1]
+			return s.theme.Busy.Render(safe.Join(safe.Text{}, verb, s.theme.Glyphs.Ellipsis).Truncate(width, safe.Text{}).String())
+		}
 		return ""
 	case 1:
 		return s.one(open[0], width)

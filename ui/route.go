@@ -212,11 +212,7 @@ func (s *Shell) quit() tea.Cmd {
 
 // leave ends the program and notes what keeps running.
 func (s *Shell) leave(value string) tea.Cmd {
-	c := s.counts()
-	s.result = Result{Apps: c.running, Leave: value}
-	for _, a := range s.apps.Items() {
-		s.result.Instances += a.Ready
-	}
+	s.result = Result{Apps: s.counts.running, Instances: s.counts.ready, Leave: value}
 	for _, r := range s.receipts.open {
 		if !r.op.State.Ended() {
 			s.result.Open = append(s.result.Open, r.op)

@@ -83,6 +83,7 @@ type Shell struct {
 
 	apps     *Sync[backend.App]
 	jobs     *Sync[backend.Job]
+	counts   counts // of apps
 	receipts receipts
 	link     link
 	latest   time.Time // of the last change that was seen
@@ -169,7 +170,11 @@ func (s *Shell) do(commands ...backend.Command) tea.Cmd {
 		no := safe.Clean(s.o.Context.Name + " is read-only here")
 		return func() tea.Msg { return Notice{Text: no, Bad: true} }
 	}
-	return do(s.ctx, s.o.Backend, commands)
+	if len(commands) == 0 {
+		return nil
+	}
+	verb := safe.Clean(commands[0].Verb())
+	return tea.Batch(func() tea.Msg { return asked{verb} }, do(s.ctx, s.o.Backend, commands))
 }
 
 // Init opens the first view and asks for everything, waiting for nothing.
@@ -250,6 +255,9 @@ func (s *Shell) own(msg tea.Msg) (tea.Cmd, bool) {
 		return s.openCompanion(msg), true
 	case ageTick:
 		return s.broadcast(RefreshMsg{}), true
+	case asked:
+		s.receipts.asking = append(s.receipts.asking, msg.verb)
+		return nil, true
 	case done:
 		return s.done(msg), true
 	case receiptTick:
@@ -271,6 +279,9 @@ func (s *Shell) own(msg tea.Msg) (tea.Cmd, bool) {
 func (s *Shell) feeds(msg tea.Msg) (tea.Cmd, bool) {
 	if changed, cmd := s.apps.Update(msg); changed || cmd != nil {
 		s.touch(s.apps.Latest())
+		if changed {
+			s.counts = countApps(s.apps.Items())
+		}
 		if s.latest.IsZero() {
 			for _, a := range s.apps.Items() {
 				s.touch(a.Updated)

@@ -3,6 +3,8 @@ package ui_test
 import (
 	"errors"
 	"fmt"
+	"image/color"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -512,5 +514,175 @@ func TestWrongKeymapIsRefused(t *testing.T) {
 	_, err := ui.New(t.Context(), ui.Options{Backend: sample(), Keymap: []byte("app.restart: [K]")})
 	if err == nil || !strings.Contains(err.Error(), "app.kick and app.restart") {
 		t.Errorf("New() = %v, want the two actions named", err)
+	}
+}
+
+func TestMouseSelectsAndScrolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		console(t, sample(), 100, 30, func(_ *testing.T, d *uitest.Driver) {
+			d.Send(tea.MouseClickMsg{X: 5, Y: 3, Button: tea.MouseLeft})
+			d.Contains("▸✓ web")
+			d.Send(tea.MouseWheelMsg{X: 5, Y: 3, Button: tea.MouseWheelDown})
+			d.Contains("▸○ old")
+			d.Wait(time.Second)
+			d.Send(tea.MouseClickMsg{X: 5, Y: 20, Button: tea.MouseLeft})
+			d.Contains("about old, focused")
+			d.Send(tea.MouseClickMsg{X: 5, Y: 0, Button: tea.MouseLeft})
+			d.Send(tea.MouseClickMsg{X: 5, Y: 500, Button: tea.MouseLeft})
+			d.Contains("▸○ old")
+		})
+	})
+}
+
+func TestBackgroundChoosesTheThemeInPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := ui.New(t.Context(), ui.Options{Backend: sample(), Views: []ui.Spec{appsSpec(), aboutSpec(nil)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		s.Init()
+		s.Update(tea.WindowSizeMsg{Width: 80, Height: 24})
+		dark := s.View().Content
+		s.Update(tea.BackgroundColorMsg{Color: color.White})
+		light := s.View().Content
+		if dark == light {
+			t.Error("a light background changes no colour")
+		}
+		s.Update(tea.BackgroundColorMsg{Color: color.Black})
+		if got := s.View().Content; got != dark {
+			t.Error("a dark background does not bring the dark theme back")
+		}
+	})
+}
+
+func TestNoColorHasNoColour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := ui.Options{Backend: sample(), NoColor: true, Context: ui.Context{Name: "prod", Color: "red"}}
+		consoleWith(t, o, 100, 30, func(t *testing.T, d *uitest.Driver) {
+			colour := regexp.MustCompile("\x1b\\[[0-9;]*(3[0-8]|4[0-8]|9[0-7])[0-9;]*m")
+			if got := colour.FindString(d.Styled()); got != "" {
+				t.Errorf("%q is on a screen without colour", got)
+			}
+			if !strings.Contains(d.Styled(), "\x1b[7m") {
+				t.Error("the selected row is not reversed")
+			}
+		})
+	})
+}
+
+func TestAnswerOnItsWayIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sample()
+		release := f.Delay("do")
+		console(t, f, 120, 24, func(_ *testing.T, d *uitest.Driver) {
+			d.Press("R", "y")
+			d.Contains("restart…")
+			release()
+			d.Wait(time.Second)
+			d.Contains("restart flaky:")
+			d.Lacks("restart…")
+		})
+	})
+}
+
+func TestManyCommandsGiveOneStrip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sample()
+		f.Hold()
+		var cmds []backend.Command
+		for i := range 20 {
+			a := f.AddApp(backend.App{Name: fmt.Sprintf("app-%d", i), Instances: 1})
+			cmds = append(cmds, backend.Restart{App: a.ID})
+		}
+		var deps ui.Deps
+		spec := appsSpec()
+		inner := spec.Open
+		spec.Open = func(d ui.Deps, p ui.Place) ui.View { deps = d; return inner(d, p) }
+		o := ui.Options{Backend: f, Views: []ui.Spec{spec, aboutSpec(nil)}}
+		consoleWith(t, o, 120, 24, func(t *testing.T, d *uitest.Driver) {
+			d.Run(deps.Do(cmds...))
+			d.Contains("20 operations: 20 running…")
+			list, err := f.Operations(t.Context(), backend.OperationQuery{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Finish(list.Items[0].ID, nil)
+			f.Finish(list.Items[1].ID, errors.New("not healthy"))
+			d.Wait(time.Second)
+			d.Contains("1 ✓", "1 ✗", "18 running", "not healthy")
+		})
+	})
+}
+
+func TestCopyReachesTheClipboardAndSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var deps ui.Deps
+		spec := appsSpec()
+		inner := spec.Open
+		spec.Open = func(d ui.Deps, p ui.Place) ui.View { deps = d; return inner(d, p) }
+		o := ui.Options{Backend: sample(), Views: []ui.Spec{spec, aboutSpec(nil)}}
+		consoleWith(t, o, 120, 24, func(t *testing.T, d *uitest.Driver) {
+			d.Run(deps.Copy(safe.Literal("the command"), "pitwall restart web"))
+			d.Contains("copied the command")
+			if got, want := d.Clipboard(), "pitwall restart web"; got != want {
+				t.Errorf("Clipboard() = %q, want %q", got, want)
+			}
+		})
+	})
+}
+
+func BenchmarkKeyAndView10kApps(b *testing.B) {
+	f := backendtest.NewFake()
+	for i := range 10_000 {
+		f.AddApp(backend.App{Name: fmt.Sprintf("app-%05d", i), Instances: 2, LastError: "exit 2"})
+	}
+	s, err := ui.New(b.Context(), ui.Options{Backend: f, Theme: "dark", Views: []ui.Spec{appsSpec(), aboutSpec(nil)}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	drain(s, s.Init())
+	s.Update(tea.WindowSizeMsg{Width: 120, Height: 40})
+	if got := strings.Join(first(s.Lines()), "\n"); !strings.Contains(got, "app-00000") {
+		b.Fatalf("the apps are not on the screen:\n%s", got)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Update(uitest.Key("down"))
+		s.View()
+	}
+}
+
+func first(lines []string, _ *tea.Cursor) []string { return lines }
+
+// drain runs the commands that end by themselves, the lists.
+func drain(s *ui.Shell, cmd tea.Cmd) {
+	msgs := make(chan tea.Msg, 100)
+	var run func(tea.Cmd)
+	run = func(c tea.Cmd) {
+		if c == nil {
+			return
+		}
+		go func() {
+			msg := c()
+			if batch, ok := msg.(tea.BatchMsg); ok {
+				for _, c := range batch {
+					run(c)
+				}
+				return
+			}
+			msgs <- msg
+		}()
+	}
+	run(cmd)
+	for {
+		select {
+		case m := <-msgs:
+			_, c := s.Update(m)
+			run(c)
+		case <-time.After(500 * time.Millisecond):
+			return
+		}
 	}
 }

@@ -329,3 +329,10 @@ func named(name string) (rune, bool) {
 
 // Content returns what is written to the terminal.
 func (d *Driver) Content() string { return d.shell.View().Content }
+
+// Run runs a command as if a view had returned it, and settles.
+func (d *Driver) Run(cmd tea.Cmd) {
+	d.t.Helper()
+	d.run(cmd)
+	d.Settle()
+}
