@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"pitwall/backend"
+	"pitwall/ui/safe"
+)
+
+// release is the version of this source.
+const release = "0.1.0"
+
+func version() string { return release }
+
+// stdio is what a run of the program sees of the world outside.
+type stdio struct {
+	in       *os.File
+	out, err io.Writer
+	env      func(string) string
+
+	// terminal is whether in and out are one; width is its width in cells.
+	terminal bool
+	width    int
+}
+
+func osStdio() stdio {
+	s := stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, width: 80}
+	s.terminal = isTerminal(os.Stdin) && isTerminal(os.Stdout)
+	if ws, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ); err == nil && ws.Col > 0 {
+		s.width = int(ws.Col)
+	}
+	return s
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	return err == nil
+}
+
+// Exit codes that scripts rely on.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitDenied      = 4
+	exitTimeout     = 5
+	exitUnreachable = 6
+)
+
+// run carries out one command line and returns the exit code.
+func run(ctx context.Context, args []string, io stdio) int {
+	c := &cli{stdio: io}
+	root := c.root()
+	root.SetArgs(args)
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if msg := err.Error(); msg != "" {
+		fmt.Fprintln(io.err, "pitwall: "+safe.Clean(msg).String())
+	}
+	return exitCode(err)
+}
+
+// usageError marks a wrong command line.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// silent is an error whose story has been told already.
+type silent struct{ error }
+
+func (silent) Error() string { return "" }
+
+// Unwrap gives the exit code its error.
+func (s silent) Unwrap() error { return s.error }
+
+func exitCode(err error) int {
+	var code exited
+	switch {
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, new(usageError)):
+		return exitUsage
+	}
+	switch backend.CodeOf(err) {
+	case "":
+		return exitOK
+	case backend.Invalid, backend.Ambiguous:
+		return exitUsage
+	case backend.NotFound:
+		return exitNotFound
+	case backend.Denied, backend.Unauthenticated:
+		return exitDenied
+	case backend.Timeout:
+		return exitTimeout
+	case backend.Unavailable:
+		return exitUnreachable
+	}
+	return exitFailed
+}
+
+// cli is one command line: its flags and its streams.
+type cli struct {
+	stdio
+
+	state, server, token string
+	output               string
+	yes                  bool
+	timeout              time.Duration
+	demo                 bool
+	exitWithMe           bool
+	edgeHTTP             string
+}
+
+const about = `Pitwall shows what runs, the worst first, reads every instance's log in one
+stream, and blocks, kicks or restarts in a few keys, with a receipt.
+
+Without a command it opens the console: on the server that owns the state
+folder, or, when there is none, on one of its own, which goes on when you leave.`
+
+func (c *cli) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "pitwall",
+		Short:         "An operations console for application platforms",
+		Long:          about,
+		Args:          noArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.console(cmd.Context())
+		},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.checkFlags() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w; see %s --help", err, cmd.CommandPath())
+	})
+	f := root.PersistentFlags()
+	f.StringVar(&c.state, "state", "", "the state `folder` (default $XDG_STATE_HOME/pitwall)")
+	f.StringVar(&c.server, "server", "", "a server's `address`: http://HOST:PORT or unix:PATH (default $PITWALL_SERVER)")
+	f.StringVarP(&c.output, "output", "o", "table", "`format`: table, wide, json, yaml or name")
+	f.BoolVarP(&c.yes, "yes", "y", false, "answer the confirm with yes")
+	f.DurationVar(&c.timeout, "timeout", 0, "give up after this `time`, with exit 5")
+	root.Flags().BoolVar(&c.demo, "demo", false, "declare the demo's apps and show them")
+	root.Flags().BoolVar(&c.exitWithMe, "exit-with-me", false, "stop everything that this console's server runs when it leaves")
+	root.Flags().StringVar(&c.edgeHTTP, "http", "", "the edge's HTTP `address` when it serves (default 127.0.0.1:7080)")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "wide", "json", "yaml", "name"}, cobra.ShellCompDirectiveNoFileComp))
+
+	root.AddGroup(&cobra.Group{ID: "read", Title: "Look:"}, &cobra.Group{ID: "act", Title: "Act:"}, &cobra.Group{ID: "serve", Title: "Serve:"})
+	for _, cmd := range c.readCommands() {
+		cmd.GroupID = "read"
+		root.AddCommand(cmd)
+	}
+	for _, cmd := range c.actCommands() {
+		cmd.GroupID = "act"
+		root.AddCommand(cmd)
+	}
+	for _, cmd := range c.serveCommands() {
+		cmd.GroupID = "serve"
+		root.AddCommand(cmd)
+	}
+	root.AddCommand(c.demoCommand(), c.manCommand())
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	return root
+}
+
+func (c *cli) checkFlags() error {
+	switch c.output {
+	case "table", "wide", "json", "yaml", "name":
+	default:
+		return usagef("%q is not an output format: use table, wide, json, yaml or name", c.output)
+	}
+	if c.timeout < 0 {
+		return usagef("--timeout %v is negative", c.timeout)
+	}
+	if c.server == "" {
+		c.server = c.env("PITWALL_SERVER")
+	}
+	c.token = c.env("PITWALL_TOKEN")
+	return nil
+}
+
+// noArgs refuses arguments with a sentence that names the nearest command.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	msg := fmt.Sprintf("%q is not a command of %s", args[0], cmd.CommandPath())
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef("%s; did you mean %s?", msg, strings.Join(near, " or "))
+	}
+	return usagef("%s; see %s --help", msg, cmd.CommandPath())
+}
+
+// names asks for at least min arguments, called what.
+func names(min, max int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < min {
+			return usagef("%s needs %s; see %s --help", cmd.CommandPath(), what, cmd.CommandPath())
+		}
+		if max >= 0 && len(args) > max {
+			return usagef("%s takes %s and no more, but got %q too", cmd.CommandPath(), what, args[max])
+		}
+		return nil
+	}
+}
+
+// bounded returns ctx with the time limit of --timeout.
+func (c *cli) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	cause := backend.Errorf(backend.Timeout, "not done after %v", c.timeout)
+	return context.WithTimeoutCause(ctx, c.timeout, cause)
+}
+
+func (c *cli) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if c.output == "json" {
+				return c.printJSON(map[string]string{"version": version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+			}
+			fmt.Fprintf(c.out, "pitwall %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return nil
+		},
+	}
+}
