@@ -157,7 +157,7 @@ func (c *Client) Stop(ctx context.Context, o StopOptions) error {
 }
 
 // Restart stops the run, if one is on, and begins the next by spec.json as it
-// is now. It returns when the old one has ended.
+// is now. It returns when the old one has ended and the next was started.
 func (c *Client) Restart(ctx context.Context, o StopOptions) error {
 	return c.do(ctx, request{Op: "restart", Signal: o.Signal, GraceMS: o.Grace.Milliseconds(), Force: o.Force})
 }

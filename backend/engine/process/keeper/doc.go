@@ -49,7 +49,7 @@
 //	status    -> {"status"}
 //	stop      {"signal", "graceMs", "force"} -> when the run has ended
 //	start     -> when the run has begun; reads spec.json again
-//	restart   like stop, then start
+//	restart   like stop, then start -> when the next run has begun
 //	signal    {"signal"} to the process group
 //	kill-tree every process of the run gets SIGKILL
 //	pipes     -> with the pipes

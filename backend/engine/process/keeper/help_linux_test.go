@@ -65,3 +65,10 @@ func (r *rig) resume(p Pipes) {
 	}
 	r.c = c
 }
+
+func terminate(t testing.TB, p Proc) {
+	t.Helper()
+	if err := syscall.Kill(p.PID, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -213,8 +213,9 @@ func (k *keeper) takeOver(mode string) error {
 func (k *keeper) settle(mode string) {
 	k.tree.kill(Proc{})
 	k.endInLog(*k.last)
-	k.state.Child, k.state.Stopping = Proc{}, false
-	if mode == modeStart {
+	again := k.state.Again || mode == modeStart
+	k.state.Child, k.state.Stopping, k.state.Again = Proc{}, false, false
+	if again {
 		k.begin()
 		return
 	}
@@ -232,7 +233,7 @@ func (k *keeper) adopt(old State, mode string) {
 			r.adopted = fd
 		}
 	}
-	k.again = r.adopted.file == nil && mode == modeStart
+	k.again = old.Again || r.adopted.file == nil && mode == modeStart
 	if mode == modePipes {
 		for i := range r.pipes {
 			unix.SetNonblock(pipeFile+i, true)
@@ -247,8 +248,14 @@ func (k *keeper) adopt(old State, mode string) {
 	k.cur = r
 	r.listen(k.sink)
 	k.state.Boot = BootID()
+	if k.state.Phase == Starting {
+		k.state.Phase = Running // it was let go, or ends without executing anything
+	}
 	k.save()
 	go k.follow(r, lost)
+	if old.Phase == Stopping {
+		k.post(func() { k.stop(StopOptions{}, func(error) {}) })
+	}
 }
 
 // follow waits for a run's end and hands it to the loop.

@@ -111,10 +111,10 @@ func (k *keeper) finished(r *run, e Exit) {
 	k.record(e)
 	k.endInLog(e)
 	k.tell(Event{Kind: EventExited, Run: e.Run, PID: e.PID, Exit: &e, Reason: e.Reason})
-	k.state.Child, k.state.Stopping = Proc{}, false
+	k.state.Child, k.state.Stopping, k.state.Again = Proc{}, false, false
 	if k.again {
-		k.release(nil)
 		k.begin()
+		k.release(nil)
 		return
 	}
 	k.decide(e)
@@ -249,7 +249,7 @@ func (k *keeper) stop(o StopOptions, reply func(error)) {
 	r.mu.Lock()
 	r.stopped = true
 	r.mu.Unlock()
-	k.state.Stopping = true
+	k.state.Stopping, k.state.Again = true, k.again
 	k.enter(Stopping, "")
 	k.tell(Event{Kind: EventStopping, Run: r.number, PID: r.proc.PID})
 	grace := k.spec.Stop.Grace

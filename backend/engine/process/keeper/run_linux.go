@@ -185,6 +185,9 @@ func (r *run) watch(k *keeper) Exit {
 		if r.why += string(p); r.why == "" {
 			k.post(func() { k.executed(r) })
 		}
+	} else if r.adopted.file != nil {
+		// Adopted: a process that was still held ends with its keeper.
+		k.post(func() { k.executed(r) })
 	}
 	if r.limit > 0 {
 		end := make(chan struct{})

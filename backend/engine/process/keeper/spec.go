@@ -127,6 +127,7 @@ type State struct {
 	Reason   string    `json:"reason,omitempty"`
 	EnvHash  string    `json:"envHash,omitempty"`
 	Stopping bool      `json:"stopping,omitempty"` // the run was asked to end
+	Again    bool      `json:"again,omitempty"`    // and another is to follow
 	Restarts []int64   `json:"restarts,omitempty"` // unix ms of those within the window
 	Delay    int64     `json:"delay,omitempty"`    // ms of the last backoff
 }
