@@ -24,7 +24,7 @@ var bundleID = regexp.MustCompile(`^sha256:([0-9a-f]{64})$`)
 
 // Attach runs a command beside an instance.
 func (b *Backend) Attach(ctx context.Context, s backend.AttachSpec) (backend.Conn, error) {
-	if err := b.closed(); err != nil {
+	if err := b.enter(ctx); err != nil {
 		return nil, err
 	}
 	b.mu.RLock()
@@ -41,6 +41,9 @@ func (b *Backend) Attach(ctx context.Context, s backend.AttachSpec) (backend.Con
 
 // Open reads stored bytes.
 func (b *Backend) Open(ctx context.Context, ref backend.BlobRef) (io.ReadCloser, error) {
+	if err := b.enter(ctx); err != nil {
+		return nil, err
+	}
 	switch ref.Kind {
 	case backend.LogBlob:
 		if b.cfg.Logs == nil {
@@ -116,6 +119,9 @@ func errNoBundles() error {
 
 // Put stores a bundle under its digest. The same bytes are stored once.
 func (b *Backend) Put(ctx context.Context, r io.Reader) (backend.BlobRef, error) {
+	if err := b.enter(ctx); err != nil {
+		return backend.BlobRef{}, err
+	}
 	if b.cfg.Bundles == "" {
 		return backend.BlobRef{}, errNoBundles()
 	}

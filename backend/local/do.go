@@ -44,7 +44,7 @@ type plan struct {
 
 // Do carries out a command.
 func (b *Backend) Do(ctx context.Context, cmd backend.Command) (backend.Result, error) {
-	if err := b.closed(); err != nil {
+	if err := b.enter(ctx); err != nil {
 		return backend.Result{}, err
 	}
 	if cmd == nil {

@@ -233,6 +233,9 @@ func (b *Backend) revertLevels(ctx context.Context) {
 // Loggers lists the loggers of an app: the default, what was set, and what
 // its programs announced.
 func (b *Backend) Loggers(ctx context.Context, q backend.LoggerQuery) (backend.List[backend.Logger], error) {
+	if err := b.enter(ctx); err != nil {
+		return backend.List[backend.Logger]{}, err
+	}
 	r, err := b.appOf(q.App)
 	if err != nil {
 		return backend.List[backend.Logger]{}, err

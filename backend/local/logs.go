@@ -40,18 +40,41 @@ func source(m sqlite.Instance, policy backend.LogPolicy, live bool) logstore.Sou
 
 func errNoLogs() error { return backend.Errorf(backend.Unsupported, "this server keeps no logs") }
 
+// readable fails when there are no logs, or none of what a query names.
+func (b *Backend) readable(ctx context.Context, q backend.LogQuery) error {
+	if err := b.enter(ctx); err != nil {
+		return err
+	}
+	if b.cfg.Logs == nil {
+		return errNoLogs()
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, id := range q.Apps {
+		if _, ok := b.apps[id]; !ok {
+			return noApp(id)
+		}
+	}
+	for _, id := range q.Jobs {
+		if _, ok := b.jobs[id]; !ok {
+			return noJob(id)
+		}
+	}
+	return nil
+}
+
 // Logs reads log entries.
 func (b *Backend) Logs(ctx context.Context, q backend.LogQuery) (backend.Feed[backend.LogEntry], error) {
-	if b.cfg.Logs == nil {
-		return nil, errNoLogs()
+	if err := b.readable(ctx, q); err != nil {
+		return nil, err
 	}
 	return b.cfg.Logs.Logs(ctx, q)
 }
 
 // LogStats counts a query's lines.
 func (b *Backend) LogStats(ctx context.Context, q backend.LogQuery) (backend.Feed[backend.LogStats], error) {
-	if b.cfg.Logs == nil {
-		return nil, errNoLogs()
+	if err := b.readable(ctx, q); err != nil {
+		return nil, err
 	}
 	return b.cfg.Logs.Stats(ctx, q)
 }

@@ -9,7 +9,10 @@ import (
 )
 
 // Nodes lists the one machine that a process engine runs on.
-func (b *Backend) Nodes(_ context.Context, _ backend.NodeQuery) (backend.List[backend.Node], error) {
+func (b *Backend) Nodes(ctx context.Context, _ backend.NodeQuery) (backend.List[backend.Node], error) {
+	if err := b.enter(ctx); err != nil {
+		return backend.List[backend.Node]{}, err
+	}
 	n := b.cfg.Node
 	d := b.eng.Describe()
 	n.Engine, n.Cgroup, n.CPUs = d.Name, d.Cgroup, runtime.NumCPU()

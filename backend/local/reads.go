@@ -16,6 +16,14 @@ var _ backend.Backend = (*Backend)(nil)
 // maxItems is the most items of one page.
 const maxItems = 10_000
 
+// enter refuses a call whose context has ended, and every call after Close.
+func (b *Backend) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return b.closed()
+}
+
 // keyed is an item with the text that it is sorted by, which is a page's
 // cursor too: a listing goes on behind it, even when the item has gone.
 type keyed[T any] struct {
@@ -57,7 +65,10 @@ func paged[T any](items []keyed[T], p backend.Page, index uint64) (backend.List[
 func wants[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Contains(list, v) }
 
 // Apps lists apps, worst first: by state, then errors a minute, then name.
-func (b *Backend) Apps(_ context.Context, q backend.AppQuery) (backend.List[backend.App], error) {
+func (b *Backend) Apps(ctx context.Context, q backend.AppQuery) (backend.List[backend.App], error) {
+	if err := b.enter(ctx); err != nil {
+		return backend.List[backend.App]{}, err
+	}
 	b.mu.RLock()
 	var items []keyed[backend.App]
 	for _, r := range b.apps {
@@ -75,6 +86,9 @@ func (b *Backend) Apps(_ context.Context, q backend.AppQuery) (backend.List[back
 
 // Instances lists instances by app, process and index.
 func (b *Backend) Instances(ctx context.Context, q backend.InstanceQuery) (backend.List[backend.Instance], error) {
+	if err := b.enter(ctx); err != nil {
+		return backend.List[backend.Instance]{}, err
+	}
 	var ended []sqlite.Instance
 	if q.Ended {
 		var err error
@@ -85,6 +99,9 @@ func (b *Backend) Instances(ctx context.Context, q backend.InstanceQuery) (backe
 	var items []keyed[backend.Instance]
 	add := func(r sqlite.Instance) {
 		in := r.Instance
+		if gone := r.Ended || r.Retired && in.State.Final(); gone && !q.Ended {
+			return
+		}
 		if !q.Contains(in.Scope) || !wants(q.IDs, in.ID) || !wants(q.States, in.State) {
 			return
 		}
@@ -136,7 +153,10 @@ func (b *Backend) candidates(q backend.InstanceQuery) []string {
 }
 
 // Jobs lists jobs by name.
-func (b *Backend) Jobs(_ context.Context, q backend.JobQuery) (backend.List[backend.Job], error) {
+func (b *Backend) Jobs(ctx context.Context, q backend.JobQuery) (backend.List[backend.Job], error) {
+	if err := b.enter(ctx); err != nil {
+		return backend.List[backend.Job]{}, err
+	}
 	b.mu.RLock()
 	var items []keyed[backend.Job]
 	for _, r := range b.jobs {
@@ -152,11 +172,17 @@ func (b *Backend) Jobs(_ context.Context, q backend.JobQuery) (backend.List[back
 
 // Runs lists runs of instances and jobs, newest first.
 func (b *Backend) Runs(ctx context.Context, q backend.RunQuery) (backend.List[backend.Run], error) {
+	if err := b.enter(ctx); err != nil {
+		return backend.List[backend.Run]{}, err
+	}
 	return b.store.Runs(ctx, q)
 }
 
 // Releases lists an app's releases, newest first.
 func (b *Backend) Releases(ctx context.Context, q backend.ReleaseQuery) (backend.List[backend.Release], error) {
+	if err := b.enter(ctx); err != nil {
+		return backend.List[backend.Release]{}, err
+	}
 	if _, err := b.appOf(q.App); err != nil {
 		return backend.List[backend.Release]{}, err
 	}
@@ -165,6 +191,9 @@ func (b *Backend) Releases(ctx context.Context, q backend.ReleaseQuery) (backend
 
 // Operations lists operations, newest first.
 func (b *Backend) Operations(ctx context.Context, q backend.OperationQuery) (backend.List[backend.Operation], error) {
+	if err := b.enter(ctx); err != nil {
+		return backend.List[backend.Operation]{}, err
+	}
 	list, err := b.store.Operations(ctx, q)
 	if err != nil {
 		return backend.List[backend.Operation]{}, err
@@ -178,11 +207,17 @@ func (b *Backend) Operations(ctx context.Context, q backend.OperationQuery) (bac
 
 // Events lists events that are still kept, newest first.
 func (b *Backend) Events(ctx context.Context, q backend.EventQuery) (backend.List[backend.Event], error) {
+	if err := b.enter(ctx); err != nil {
+		return backend.List[backend.Event]{}, err
+	}
 	return b.store.Events(ctx, q)
 }
 
 // Documents lists stored documents of a kind.
 func (b *Backend) Documents(ctx context.Context, q backend.DocumentQuery) (backend.List[backend.Document], error) {
+	if err := b.enter(ctx); err != nil {
+		return backend.List[backend.Document]{}, err
+	}
 	if q.Kind == "" {
 		return backend.List[backend.Document]{}, backend.Errorf(backend.Invalid, "a kind of document must be given")
 	}

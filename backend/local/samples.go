@@ -46,8 +46,8 @@ type sampleFeed struct {
 }
 
 // Samples follows measurements, latest value only.
-func (b *Backend) Samples(_ context.Context, q backend.SampleQuery) (backend.Feed[backend.Sample], error) {
-	if err := b.closed(); err != nil {
+func (b *Backend) Samples(ctx context.Context, q backend.SampleQuery) (backend.Feed[backend.Sample], error) {
+	if err := b.enter(ctx); err != nil {
 		return nil, err
 	}
 	every := q.Interval.Std()

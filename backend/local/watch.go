@@ -71,8 +71,8 @@ type watch struct {
 }
 
 // Watch follows changes after the query's index.
-func (b *Backend) Watch(_ context.Context, q backend.WatchQuery) (backend.Feed[backend.Event], error) {
-	if err := b.closed(); err != nil {
+func (b *Backend) Watch(ctx context.Context, q backend.WatchQuery) (backend.Feed[backend.Event], error) {
+	if err := b.enter(ctx); err != nil {
 		return nil, err
 	}
 	b.mu.RLock()

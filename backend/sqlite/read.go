@@ -162,7 +162,7 @@ func listing[T any](ctx context.Context, s *Store, table, column string, c claus
 	if err != nil {
 		return backend.List[T]{}, err
 	}
-	list := backend.List[T]{Index: index}
+	list := backend.List[T]{Index: index, Items: make([]T, 0, len(found))}
 	if len(found) == limit {
 		found = found[:limit-1]
 		list.Next = backend.Cursor(strconv.FormatInt(found[len(found)-1].number, 10))
@@ -316,6 +316,9 @@ func (s *Store) Documents(ctx context.Context, q backend.DocumentQuery) (backend
 		return err
 	})
 	list.Index = index
+	if list.Items == nil {
+		list.Items = []backend.Document{}
+	}
 	if len(list.Items) > limit {
 		list.Items = list.Items[:limit]
 		last := list.Items[limit-1]

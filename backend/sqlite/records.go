@@ -41,6 +41,9 @@ type Instance struct {
 	FirstRun int `json:"firstRun"`
 	Recorded int `json:"recorded"`
 
+	// LogDir is where its log lies, also after the engine forgot it.
+	LogDir string `json:"logDir,omitempty"`
+
 	// What a job's run was asked with.
 	Trigger   string            `json:"trigger,omitempty"`
 	Author    string            `json:"author,omitempty"`
