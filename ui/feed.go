@@ -124,3 +124,34 @@ func (s *Stream[T]) pause() bool {
 
 // Ended reports whether err is the regular end of a feed.
 func Ended(err error) bool { return errors.Is(err, io.EOF) }
+
+// changes is a feed of events without bookmarks, which say only that there was
+// nothing for this watcher: they must not draw a frame.
+type changes struct{ backend.Feed[backend.Event] }
+
+// Next waits for an event that is none.
+func (c changes) Next(ctx context.Context) ([]backend.Event, error) {
+	for {
+		items, err := c.Feed.Next(ctx)
+		kept := items[:0]
+		for _, e := range items {
+			if e.Kind != backend.EventBookmark {
+				kept = append(kept, e)
+			}
+		}
+		if len(kept) > 0 || err != nil {
+			return kept, err
+		}
+	}
+}
+
+// watching opens a watch as [Follow] wants it, without bookmarks.
+func watching(watch func(context.Context, backend.WatchQuery) (backend.Feed[backend.Event], error), q backend.WatchQuery) func(context.Context) (backend.Feed[backend.Event], error) {
+	return func(ctx context.Context) (backend.Feed[backend.Event], error) {
+		feed, err := watch(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		return changes{feed}, nil
+	}
+}

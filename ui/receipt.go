@@ -89,9 +89,7 @@ func do(ctx context.Context, b backend.Backend, commands []backend.Command) tea.
 // follow watches the operations of everybody.
 func (r *receipts) follow(ctx context.Context, b backend.Backend) tea.Cmd {
 	var cmd tea.Cmd
-	r.stream, cmd = Follow(ctx, func(ctx context.Context) (backend.Feed[backend.Event], error) {
-		return b.Watch(ctx, backend.WatchQuery{Kinds: []backend.Kind{backend.KindOperation}})
-	})
+	r.stream, cmd = Follow(ctx, watching(b.Watch, backend.WatchQuery{Kinds: []backend.Kind{backend.KindOperation}}))
 	return cmd
 }
 

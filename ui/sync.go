@@ -150,12 +150,10 @@ func (s *Sync[T]) listed(msg synced[T]) tea.Cmd {
 	s.cancel()
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.cancel = cancel
-	query, watch := s.o.Query, s.o.Watch
+	query := s.o.Query
 	query.Since = msg.list.Index
 	var cmd tea.Cmd
-	s.stream, cmd = Follow(ctx, func(ctx context.Context) (backend.Feed[backend.Event], error) {
-		return watch(ctx, query)
-	})
+	s.stream, cmd = Follow(ctx, watching(s.o.Watch, query))
 	return cmd
 }
 
@@ -196,9 +194,6 @@ func (s *Sync[T]) apply(events []backend.Event) bool {
 	changed := false
 	gone := map[string]bool{}
 	for _, e := range events {
-		if e.Kind == backend.EventBookmark {
-			continue
-		}
 		it := s.o.Pick(e)
 		if it == nil {
 			continue
