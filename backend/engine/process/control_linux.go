@@ -21,13 +21,16 @@ const operation = 20 * time.Second
 // start implements [Engine.Start]. It says to try again when the instance was
 // removed meanwhile.
 func (in *instance) start(ctx context.Context, s engine.Spec) (again bool, err error) {
+	if err := in.awaitStopped(ctx); err != nil {
+		return false, err
+	}
 	in.ops.Lock()
 	defer in.ops.Unlock()
 	in.mu.Lock()
-	removed, live := in.removed, in.live()
+	removed, live, stopping := in.removed, in.live(), in.kept.Phase == keeper.Stopping
 	in.mu.Unlock()
 	switch {
-	case removed:
+	case removed, live && stopping:
 		return true, nil
 	case live:
 		return false, nil
@@ -35,6 +38,26 @@ func (in *instance) start(ctx context.Context, s engine.Spec) (again bool, err e
 		return false, ctx.Err()
 	}
 	return false, in.launch(s)
+}
+
+// awaitStopped waits for the end of a run that was asked to end, since a start
+// after that is meant to be the next one.
+func (in *instance) awaitStopped(ctx context.Context) error {
+	for {
+		in.mu.Lock()
+		changed, stopping := in.changed, in.kept.Phase == keeper.Stopping && !in.foreign
+		in.mu.Unlock()
+		if !stopping {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-in.engine.ctx.Done():
+			return backend.Errorf(backend.Unavailable, "the engine is closed")
+		}
+	}
 }
 
 // launch starts the next run of an instance that does not run. The caller
@@ -64,10 +87,14 @@ func (in *instance) launch(s engine.Spec) error {
 	ctx, cancel := context.WithTimeout(in.engine.ctx, operation)
 	defer cancel()
 	if client != nil {
-		if err := client.Start(ctx); err != nil {
+		err := client.Start(ctx)
+		if asked := in.ask(ctx, client); asked != nil || in.runs() {
+			return asked // what made it run meanwhile is as good
+		}
+		if err != nil {
 			return fmt.Errorf("start %s: %w", in.id, err)
 		}
-		return in.ask(ctx, client)
+		return nil
 	}
 	if err := in.forgive(); err != nil {
 		return err
@@ -99,6 +126,13 @@ func (in *instance) abandon(port int) {
 	unix.Rmdir(in.dir)
 }
 
+// runs reports whether something runs or is going to.
+func (in *instance) runs() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.live()
+}
+
 // forgive makes the state that the last keeper left one to start afresh from:
 // a command to start gives a new budget.
 func (in *instance) forgive() error {
@@ -113,8 +147,11 @@ func (in *instance) forgive() error {
 	return writeState(in.dir, st)
 }
 
-// ask takes the keeper's status. The caller holds ops.
+// ask takes the keeper's status. Answers are taken in the order in which they
+// were asked for, so that an old one never covers a newer one.
 func (in *instance) ask(ctx context.Context, c *keeper.Client) error {
+	in.asking.Lock()
+	defer in.asking.Unlock()
 	k, err := c.Status(ctx)
 	if err != nil {
 		return fmt.Errorf("ask keeper of %s: %w", in.id, err)
@@ -161,17 +198,23 @@ func options(o engine.StopOptions) keeper.StopOptions {
 
 // stop implements [Engine.Stop].
 func (in *instance) stop(ctx context.Context, o engine.StopOptions) error {
-	if o.Signal != "" {
-		if err := validSignal(o.Signal); err != nil {
-			return err
-		}
-	}
-	c, err := in.keeperOf()
-	if err != nil || c == nil {
+	if err := validStop(o); err != nil {
 		return err
 	}
-	err = in.begin(ctx, func(ctx context.Context) error { return c.Stop(ctx, options(o)) }, func(k keeper.Status) bool {
-		return k.Phase == keeper.Stopping || k.Phase.AtRest()
+	c, err := in.keeperOf()
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return in.settle()
+	}
+	err = in.begin(ctx, in.insist(func(ctx context.Context, c *keeper.Client) error {
+		if c == nil {
+			return nil
+		}
+		return c.Stop(ctx, options(o))
+	}), func(k keeper.Status, since time.Time) bool {
+		return k.Phase == keeper.Stopping && k.Since.After(since) || k.Phase.AtRest()
 	})
 	if err != nil {
 		return fmt.Errorf("stop %s: %w", in.id, err)
@@ -179,37 +222,136 @@ func (in *instance) stop(ctx context.Context, o engine.StopOptions) error {
 	return nil
 }
 
-// restart implements [Engine.Restart].
-func (in *instance) restart(ctx context.Context, o engine.StopOptions) error {
-	if o.Signal != "" {
-		if err := validSignal(o.Signal); err != nil {
-			return err
+func validStop(o engine.StopOptions) error {
+	if o.Signal == "" {
+		return nil
+	}
+	return validSignal(o.Signal)
+}
+
+// insist makes a request that is made again to the next keeper when one dies
+// over it, unless a newer one of these has come since. Its keeper is nil when
+// nothing runs.
+func (in *instance) insist(request func(ctx context.Context, c *keeper.Client) error) func(ctx context.Context) error {
+	in.mu.Lock()
+	in.wish++
+	wish := in.wish
+	in.mu.Unlock()
+	return func(ctx context.Context) error {
+		for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
+			c, err := in.keeperOf()
+			if err == nil {
+				err = request(ctx, c)
+			}
+			if !errors.Is(err, keeper.ErrGone) && backend.CodeOf(err) != backend.Unavailable {
+				return err
+			}
+			in.mu.Lock()
+			newer, foreign := in.wish != wish, in.foreign
+			in.mu.Unlock()
+			if newer {
+				return nil
+			}
+			if foreign {
+				return err
+			}
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 	}
+}
+
+// settle makes an instance stopped that was never started, because the server
+// died before it could be. Others that do not run stay what they are.
+func (in *instance) settle() error {
 	in.ops.Lock()
 	defer in.ops.Unlock()
 	in.mu.Lock()
-	removed, live, client, spec := in.removed, in.live(), in.client, in.record.Spec
-	run := in.kept.Run
+	defer in.mu.Unlock()
+	if in.kept.Phase != "" || in.removed {
+		return nil
+	}
+	st := keeper.State{Version: keeper.ProtocolVersion, Instance: in.id, Phase: keeper.Stopped, Since: in.engine.cfg.Now()}
+	if err := writeState(in.dir, st); err != nil {
+		return err
+	}
+	in.take(statusOf(st))
+	return nil
+}
+
+// restart implements [Engine.Restart].
+func (in *instance) restart(ctx context.Context, o engine.StopOptions) error {
+	if err := validStop(o); err != nil {
+		return err
+	}
+	run, ended, err := in.beginRestart()
+	if ended || err != nil {
+		return err
+	}
+	err = in.begin(ctx, in.insist(func(ctx context.Context, c *keeper.Client) error {
+		if c == nil {
+			return in.finishRestart(run)
+		}
+		if in.isPast(run) {
+			return nil
+		}
+		return c.Restart(ctx, options(o))
+	}), func(k keeper.Status, since time.Time) bool {
+		return k.Phase == keeper.Stopping && k.Since.After(since) || k.Run > run
+	})
+	if err != nil {
+		return fmt.Errorf("restart %s: %w", in.id, err)
+	}
+	return nil
+}
+
+// beginRestart notes that the next run of a live instance is asked for, and
+// returns the number of the present one. One that has ended it starts itself.
+func (in *instance) beginRestart() (run uint32, ended bool, err error) {
+	in.ops.Lock()
+	defer in.ops.Unlock()
+	in.mu.Lock()
+	removed, live, spec := in.removed, in.live(), in.record.Spec
+	run = in.kept.Run
+	unreachable := live && in.client == nil
 	in.mu.Unlock()
 	switch {
 	case removed:
-		return backend.Errorf(backend.NotFound, "there is no instance %s", in.id)
+		return 0, false, backend.Errorf(backend.NotFound, "there is no instance %s", in.id)
+	case unreachable:
+		return 0, false, in.unreachable()
 	case !live:
-		return in.launch(spec)
-	case client == nil:
-		return in.unreachable()
+		return 0, true, in.launch(spec)
 	}
-	if err := in.amend(func(r *record) { r.Asked++ }); err != nil {
+	return run, false, in.amend(func(r *record) { r.Asked++ })
+}
+
+// finishRestart starts the run that follows one which was to be restarted and
+// whose keeper died before it could.
+func (in *instance) finishRestart(run uint32) error {
+	in.ops.Lock()
+	defer in.ops.Unlock()
+	in.mu.Lock()
+	over := in.kept.Run != run || in.live() || in.removed
+	spec := in.record.Spec
+	in.mu.Unlock()
+	if over {
+		return nil
+	}
+	if err := in.amend(func(r *record) { r.Asked-- }); err != nil { // launch counts it
 		return err
 	}
-	err := in.begin(ctx, func(ctx context.Context) error { return client.Restart(ctx, options(o)) }, func(k keeper.Status) bool {
-		return k.Phase == keeper.Stopping || k.Run > run
-	})
-	if err != nil {
-		return errors.Join(fmt.Errorf("restart %s: %w", in.id, err), in.amend(func(r *record) { r.Asked-- }))
-	}
-	return nil
+	return in.launch(spec)
+}
+
+// isPast reports whether a later run has begun.
+func (in *instance) isPast(run uint32) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.kept.Run > run
 }
 
 // amend changes the record, on disk first.
@@ -226,8 +368,12 @@ func (in *instance) amend(change func(*record)) error {
 }
 
 // begin has a request on its way that takes long to be answered, and returns
-// when the keeper is seen to act on it, or has refused it.
-func (in *instance) begin(ctx context.Context, request func(ctx context.Context) error, acting func(keeper.Status) bool) error {
+// when the keeper is seen to act on it, or has refused it. Acting is given the
+// time of the phase as it was before.
+func (in *instance) begin(ctx context.Context, request func(ctx context.Context) error, acting func(k keeper.Status, since time.Time) bool) error {
+	in.mu.Lock()
+	before := in.kept.Since
+	in.mu.Unlock()
 	answer := make(chan error, 1)
 	if !in.engine.spawn(func() { answer <- request(in.engine.ctx) }) {
 		return backend.Errorf(backend.Unavailable, "the engine is closed")
@@ -236,7 +382,7 @@ func (in *instance) begin(ctx context.Context, request func(ctx context.Context)
 		in.mu.Lock()
 		changed, k := in.changed, in.kept
 		in.mu.Unlock()
-		if acting(k) {
+		if acting(k, before) {
 			return nil
 		}
 		select {

@@ -571,6 +571,9 @@ func TestMemoryLimitKills(t *testing.T) {
 func TestAnotherUser(t *testing.T) {
 	spec := script("other", `id -un; pwd; : > mine; trap 'exit 0' TERM; printf '["a"]' > "$PITWALL_LOGGERS.known"; echo "$HOME"; echo done; while :; do sleep 0.02; done`)
 	spec.User, spec.Levels = "nobody", true
+	if ownAccount().name == "nobody" {
+		spec.User = "daemon"
+	}
 	if os.Getuid() != 0 {
 		e := open(t, quick(t))
 		defer e.Close()

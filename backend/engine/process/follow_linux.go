@@ -31,25 +31,65 @@ func (in *instance) adopt(ctx context.Context) {
 	in.mu.Unlock()
 	dialing, cancel := context.WithTimeout(ctx, operation)
 	defer cancel()
-	c, err := keeper.Dial(dialing, in.dir)
+	c, err := in.dial(dialing)
 	if err == nil {
-		in.hold(c)
-		if err := in.ask(dialing, c); err != nil {
-			in.engine.notice(in.id, backend.LevelError, err.Error())
-		}
-		in.engine.spawn(func() { in.dismiss(c) }) // unless it has work
+		in.meet(dialing, c)
 		return
 	}
 	st, stErr := keeper.ReadState(in.dir)
 	if stErr == nil && st.Boot == keeper.BootID() && st.Keeper.Alive() {
 		// It lives and cannot be talked to. Another one would fight it.
 		in.mu.Lock()
+		in.foreign = true
 		in.take(statusOf(st))
 		in.mu.Unlock()
 		in.engine.notice(in.id, backend.LevelError, fmt.Sprintf("its keeper is left alone: %v", err))
 		return
 	}
 	in.takeOver(dialing, st, stErr, keeper.Pipes{})
+}
+
+// meet begins with a keeper that another server started.
+func (in *instance) meet(ctx context.Context, c *keeper.Client) {
+	in.hold(c)
+	if err := in.ask(ctx, c); err != nil {
+		in.engine.notice(in.id, backend.LevelError, err.Error())
+	}
+	in.mu.Lock()
+	degraded := in.kept.Degraded
+	in.mu.Unlock()
+	if degraded != "" {
+		in.engine.notice(in.id, backend.LevelWarn, "its log takes no more: "+degraded)
+	}
+	in.engine.spawn(func() { in.dismiss(c) }) // unless it has work
+}
+
+// newborn is how long a keeper may take from its start to its first answer
+// when the server that started it died in between.
+const newborn = time.Second
+
+// dial reaches the keeper. It waits for one that a server before this one may
+// have started just before it died: the spec then promises a run that the state
+// does not have yet.
+func (in *instance) dial(ctx context.Context) (*keeper.Client, error) {
+	for deadline := time.Now().Add(newborn); ; {
+		c, err := keeper.Dial(ctx, in.dir)
+		if err == nil {
+			return c, nil
+		}
+		spec, specErr := keeper.ReadSpec(in.dir)
+		st, stErr := keeper.ReadState(in.dir)
+		promised := specErr == nil && (stErr == nil || errors.Is(stErr, fs.ErrNotExist)) &&
+			(st.Phase == "" || st.Phase.AtRest()) && spec.FirstRun > st.Run
+		if !promised || time.Now().After(deadline) {
+			return nil, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // takeOver deals with an instance that has no keeper, from the state that the
@@ -117,6 +157,17 @@ func (in *instance) resumeOnce(ctx context.Context, pipes keeper.Pipes) error {
 	in.hold(c)
 	if err := in.ask(ctx, c); err != nil && !errors.Is(err, keeper.ErrGone) {
 		in.engine.notice(in.id, backend.LevelError, err.Error())
+	}
+	in.mu.Lock()
+	stopping := in.kept.Phase == keeper.Stopping
+	in.mu.Unlock()
+	if stopping {
+		// The grace that the old one counted down is lost: it counts anew.
+		in.engine.spawn(func() {
+			if err := c.Stop(in.engine.ctx, keeper.StopOptions{}); err != nil && !errors.Is(err, keeper.ErrGone) {
+				in.engine.cfg.Log.Warn("stop is not carried on", "instance", in.id, "error", err)
+			}
+		})
 	}
 	return nil
 }
@@ -204,7 +255,7 @@ func statusOf(st keeper.State) keeper.Status {
 // hold begins to follow a keeper. The caller holds ops.
 func (in *instance) hold(c *keeper.Client) {
 	in.mu.Lock()
-	in.client = c
+	in.client, in.foreign = c, false
 	in.record.Lost = ""
 	in.mu.Unlock()
 	if !in.engine.spawn(func() { in.follow(c) }) && in.release(c) {
@@ -270,16 +321,13 @@ func (in *instance) hear(c *keeper.Client, events []keeper.Event) {
 	}
 	ctx, cancel := context.WithTimeout(in.engine.ctx, operation)
 	defer cancel()
-	k, err := c.Status(ctx)
-	if err != nil {
+	if in.ask(ctx, c) != nil {
 		return // the end of the events follows
 	}
 	in.mu.Lock()
-	if in.client == c {
-		in.take(k)
-	}
+	idle := in.kept.Phase.AtRest()
 	in.mu.Unlock()
-	if k.Phase.AtRest() {
+	if idle {
 		in.engine.spawn(func() { in.dismiss(c) })
 	}
 }

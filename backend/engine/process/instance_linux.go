@@ -26,11 +26,16 @@ type instance struct {
 	// ops is held by what changes who keeps the instance: a start, a
 	// restart, a removal, a take-over. It is taken before mu.
 	ops sync.Mutex
+	// asking is held while a keeper's status is asked for and taken; it comes
+	// after ops and before mu.
+	asking sync.Mutex
 
 	mu      sync.Mutex
 	record  record
 	known   bool // has a record on disk
 	removed bool
+	foreign bool           // its keeper lives and cannot be talked to
+	wish    uint64         // counts requests to stop and to restart
 	client  *keeper.Client // nil when no keeper runs
 	kept    keeper.Status  // what the keeper last said
 	last    *keeper.Exit   // of the last run that ended
