@@ -115,9 +115,8 @@ func (s *Shell) push(p Place) tea.Cmd {
 	if e == nil {
 		return nil
 	}
-	if t := s.top(); t != nil && t.beside != nil {
-		t.beside.close()
-		t.beside = nil
+	if t := s.top(); t != nil {
+		s.closeCompanion(t) // it is opened again on the way back
 	}
 	s.stack = append(s.stack, e)
 	if n := len(s.stack) - alive; n > 0 && s.stack[n].view != nil {

@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"pitwall/backend"
+	"pitwall/ui/safe"
 )
 
 // link is what is known of the way to the server. A backend in this process
@@ -59,6 +60,14 @@ func (s *Shell) linkState(msg Batch[backend.LinkState]) tea.Cmd {
 	}
 	if l.stale() != was {
 		s.setStale(l.stale())
+		s.notice = Notice{}
+		if l.stale() {
+			why := l.state.Err
+			if why == "" {
+				why = "the server does not answer"
+			}
+			s.notice = Notice{Text: safe.Clean("link lost: " + why + "; trying again"), Bad: true}
+		}
 	}
 	return l.stream.Next()
 }

@@ -296,6 +296,10 @@ func TestCompanionFollowsTheSelectionWhenItRests(t *testing.T) {
 			d.Lacks("about")
 			d.Press("v")
 			d.Contains("about old")
+			d.Press("enter")
+			d.Contains("apps › old")
+			d.Press("esc")
+			d.Contains("── old · all instances")
 			d.Resize(60, 30)
 			d.Lacks("about")
 		})
@@ -322,7 +326,7 @@ func TestLostLinkKeepsTheDataAndSaysHowStale(t *testing.T) {
 			d.Contains("live")
 			f.SetLink(backend.LinkState{State: backend.LinkDown, Since: f.Now(), Attempt: 3, Err: "connection refused"})
 			d.Wait(42 * time.Second)
-			d.Contains("✗ stale 4", "try 3", "flaky", "3 apps")
+			d.Contains("✗ stale 4", "try 3", "flaky", "3 apps", "link lost: connection refused; trying again")
 			d.Lacks("live")
 			if _, quit := d.Quit(); quit {
 				t.Error("the console has left")
@@ -330,7 +334,7 @@ func TestLostLinkKeepsTheDataAndSaysHowStale(t *testing.T) {
 			f.SetLink(backend.LinkState{State: backend.LinkUp, Since: f.Now()})
 			d.Wait(time.Second)
 			d.Contains("live")
-			d.Lacks("stale")
+			d.Lacks("stale", "link lost")
 		})
 	})
 }
