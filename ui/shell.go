@@ -147,7 +147,8 @@ func (s *Shell) newDeps() Deps {
 		Do:     s.do,
 		Go:     func(p Place) tea.Cmd { return send(goMsg{p}) },
 		Back:   func() tea.Cmd { return send(backMsg{}) },
-		Open:   func(d dialog.Dialog) tea.Cmd { return send(openMsg{d}) },
+		Open:   func(d dialog.Dialog) tea.Cmd { return send(openMsg{d, false}) },
+		Alert:  func(d dialog.Dialog) tea.Cmd { return send(openMsg{d, true}) },
 		Notify: func(n Notice) tea.Cmd { return send(n) },
 		Copy: func(what safe.Text, text string) tea.Cmd {
 			said := safe.Join(safe.Literal(" "), safe.Literal("copied"), what)
@@ -161,7 +162,10 @@ func (s *Shell) newDeps() Deps {
 type (
 	goMsg   struct{ place Place }
 	backMsg struct{}
-	openMsg struct{ dialog dialog.Dialog }
+	openMsg struct {
+		dialog dialog.Dialog
+		late   bool // it comes by itself
+	}
 )
 
 // do gives commands to the backend, unless the context is read-only.
@@ -244,7 +248,11 @@ func (s *Shell) own(msg tea.Msg) (tea.Cmd, bool) {
 	case backMsg:
 		return s.back(), true
 	case openMsg:
-		s.dialogs.PushLate(msg.dialog)
+		if msg.late {
+			s.dialogs.PushLate(msg.dialog)
+		} else {
+			s.dialogs.Push(msg.dialog)
+		}
 		return nil, true
 	case Notice:
 		s.notice = msg

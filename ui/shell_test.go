@@ -690,3 +690,14 @@ func drain(s *ui.Shell, cmd tea.Cmd) {
 		}
 	}
 }
+
+func TestTypingAheadReachesThePalette(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		console(t, sample(), 80, 20, func(_ *testing.T, d *uitest.Driver) {
+			for _, k := range []string{":", "w", "e", "b", "enter"} { // in one moment
+				d.Send(uitest.Key(k))
+			}
+			d.Contains("apps › web")
+		})
+	})
+}

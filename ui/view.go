@@ -133,8 +133,11 @@ type Deps struct {
 	Go func(Place) tea.Cmd
 	// Back leaves the place.
 	Back func() tea.Cmd
-	// Open shows a dialog.
+	// Open shows a dialog that the operator asked for.
 	Open func(dialog.Dialog) tea.Cmd
+	// Alert shows one that comes by itself; for a moment it takes no keys, so
+	// that what the operator is typing does not answer it.
+	Alert func(dialog.Dialog) tea.Cmd
 	// Notify says something in the footer, until the next key.
 	Notify func(Notice) tea.Cmd
 	// Copy puts text on the operator's clipboard, over SSH too, and says so.

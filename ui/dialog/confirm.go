@@ -52,6 +52,8 @@ func NewConfirm(a action.Action, context string) *Confirm {
 	return c
 }
 
+func (c *Confirm) oneLetter() bool { return c.field == noField }
+
 // Update takes a key.
 func (c *Confirm) Update(msg tea.Msg) (tea.Cmd, bool) {
 	key, isKey := msg.(tea.KeyPressMsg)

@@ -57,8 +57,18 @@ type entry struct {
 	deaf time.Time // keys before it are not for the dialog
 }
 
-// Push opens a dialog that a key press asked for.
-func (s *Stack) Push(d Dialog) { s.push(d, burst) }
+// Push opens a dialog that a key press asked for. What is typed ahead reaches
+// it, unless a single letter of it would confirm something.
+func (s *Stack) Push(d Dialog) {
+	var deaf time.Duration
+	if l, ok := d.(oneLetter); ok && l.oneLetter() {
+		deaf = burst
+	}
+	s.push(d, deaf)
+}
+
+// oneLetter is a Dialog in which one key can be enough.
+type oneLetter interface{ oneLetter() bool }
 
 // PushLate opens a dialog that came by itself.
 func (s *Stack) PushLate(d Dialog) { s.push(d, grace) }

@@ -148,6 +148,8 @@ type Choose struct {
 	Default func() tea.Cmd
 }
 
+func (c *Choose) oneLetter() bool { return true }
+
 // Update takes a key.
 func (c *Choose) Update(msg tea.Msg) (tea.Cmd, bool) {
 	key, ok := msg.(tea.KeyPressMsg)
