@@ -88,6 +88,7 @@ type Shell struct {
 	link     link
 	latest   time.Time // of the last change that was seen
 
+	wishes   wishes
 	notice   Notice
 	canceled bool // ctrl+c was the last key and there was nothing to cancel
 
@@ -141,7 +142,7 @@ func (s *Shell) dress(light bool) error {
 func (s *Shell) now() time.Time { return s.o.Now() }
 
 func (s *Shell) newDeps() Deps {
-	send := func(msg tea.Msg) tea.Cmd { return func() tea.Msg { return msg } }
+	send := s.wishes.add
 	return Deps{
 		Backend: s.o.Backend, Theme: s.theme, Keymap: s.keymap, Now: s.o.Now, Context: s.o.Context,
 		Do:     s.do,
@@ -171,14 +172,13 @@ type (
 // do gives commands to the backend, unless the context is read-only.
 func (s *Shell) do(commands ...backend.Command) tea.Cmd {
 	if s.o.Context.ReadOnly {
-		no := safe.Clean(s.o.Context.Name + " is read-only here")
-		return func() tea.Msg { return Notice{Text: no, Bad: true} }
+		return s.wishes.add(Notice{Text: safe.Clean(s.o.Context.Name + " is read-only here"), Bad: true})
 	}
 	if len(commands) == 0 {
 		return nil
 	}
 	verb := safe.Clean(commands[0].Verb())
-	return tea.Batch(func() tea.Msg { return asked{verb} }, do(s.ctx, s.o.Backend, commands))
+	return tea.Batch(s.wishes.add(asked{verb}), do(s.ctx, s.o.Backend, commands))
 }
 
 // Init opens the first view and asks for everything, waiting for nothing.
@@ -203,7 +203,20 @@ func (s *Shell) Init() tea.Cmd {
 // Update routes a message and then sees to what may follow from it.
 func (s *Shell) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	cmd := s.route(msg)
-	return s, tea.Batch(cmd, s.settle())
+	return s, tea.Batch(cmd, s.grant(), s.settle())
+}
+
+// grant does what views have wished for, before the next key is looked at: a
+// key that is typed ahead of a place or a dialog is for that.
+func (s *Shell) grant() tea.Cmd {
+	var cmds []tea.Cmd
+	for msgs := s.wishes.take(); len(msgs) > 0; msgs = s.wishes.take() {
+		for _, m := range msgs {
+			cmd, _ := s.own(m)
+			cmds = append(cmds, cmd)
+		}
+	}
+	return tea.Batch(cmds...)
 }
 
 // settle brings layout and companion in line with what the views say now.
@@ -247,6 +260,8 @@ func (s *Shell) own(msg tea.Msg) (tea.Cmd, bool) {
 		return s.push(msg.place), true
 	case backMsg:
 		return s.back(), true
+	case wished:
+		return nil, true
 	case openMsg:
 		if msg.late {
 			s.dialogs.PushLate(msg.dialog)

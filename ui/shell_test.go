@@ -701,3 +701,19 @@ func TestTypingAheadReachesThePalette(t *testing.T) {
 		})
 	})
 }
+
+func TestTypingAheadIsForTheNewPlace(t *testing.T) {
+	o := ui.Options{Backend: sample(), Theme: "dark", Views: []ui.Spec{appsSpec(), aboutSpec(nil)}}
+	s, err := ui.New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	drain(s, s.Init())
+	s.Update(tea.WindowSizeMsg{Width: 80, Height: 20})
+	s.Update(uitest.Key("enter")) // no command has run yet when the next key comes
+	s.Update(uitest.Key("enter"))
+	if got := ansi.Strip(strings.Join(first(s.Lines()), "\n")); !strings.Contains(got, "apps › flaky › flaky") {
+		t.Errorf("the second enter was not for the place that the first went to:\n%s", got)
+	}
+}

@@ -114,6 +114,11 @@ type Focused interface {
 }
 
 // Deps is what a view is given. All of it is safe to keep.
+//
+// The functions that return a command are called in Update, in an action's Run
+// or in a command, never while drawing or listing actions: what they ask for is
+// done at the end of the Update, before the next key is looked at. The command
+// must be returned as well.
 type Deps struct {
 	Backend backend.Backend
 	// Theme is changed in place when the terminal's background is known, so
