@@ -48,6 +48,8 @@ func Run(t *testing.T, open Open) {
 		{"StopKillsDoubleForks", stopKillsDoubleForks},
 		{"ForcedStopAsksNobody", forcedStopAsksNobody},
 		{"RestartIsANewRun", restartIsANewRun},
+		{"StartAfterStopIsTheNextRun", startAfterStopIsTheNextRun},
+		{"StopBreaksOffARestart", stopBreaksOffARestart},
 		{"SignalReachesTheProgram", signalReachesTheProgram},
 		{"DeadlineEndsTheRun", deadlineEndsTheRun},
 		{"RemoveForgets", removeForgets},

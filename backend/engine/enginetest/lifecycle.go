@@ -196,6 +196,29 @@ func forcedStopAsksNobody(h *harness) {
 	}
 }
 
+func startAfterStopIsTheNextRun(h *harness) {
+	spec := h.script(`trap 'sleep 0.2; exit 0' TERM; echo "pid $$"; while :; do sleep 0.02; done`)
+	h.run(spec)
+	h.stop(spec.ID, engine.StopOptions{})
+	h.start(spec) // while it is still stopping
+	s := h.awaitStatus(spec.ID, "second run", func(s engine.Status) bool { return s.Run == 2 && s.State == backend.InstanceRunning })
+	if s.Restarts != 0 {
+		h.Errorf("a run that was asked for counts as %d restarts", s.Restarts)
+	}
+}
+
+func stopBreaksOffARestart(h *harness) {
+	spec := h.script(stubborn)
+	h.run(spec)
+	if err := h.Engine.Restart(h.Context(), spec.ID, engine.StopOptions{}); err != nil {
+		h.Fatalf("Restart() = %v", err)
+	}
+	h.stop(spec.ID, engine.StopOptions{Force: true})
+	if s := h.await(spec.ID, backend.InstanceStopped); s.Run != 1 {
+		h.Errorf("a restart that a stop broke off came to run %d", s.Run)
+	}
+}
+
 func restartIsANewRun(h *harness) {
 	spec := h.script(forever)
 	spec.Restart = backend.RestartSpec{Policy: backend.RestartAlways, Budget: 1}
@@ -309,6 +332,9 @@ func runsAfterANumber(h *harness) {
 		if r.Exit == nil || r.Exit.Code != 9 || r.PID == 0 || r.EnvHash == "" || r.Ended.Before(r.Started) || r.Started.IsZero() {
 			h.Errorf("run %+v", r)
 		}
+	}
+	if now := h.status(spec.ID).EnvHash; now != all[1].EnvHash {
+		h.Errorf("the environment's hash is %s, that of its run %s", now, all[1].EnvHash)
 	}
 	if after := h.runs(spec.ID, 5); len(after) != 1 || after[0].Number != 6 {
 		h.Errorf("Runs(5) = %+v, want run 6", after)

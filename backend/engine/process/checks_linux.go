@@ -145,45 +145,32 @@ func (in *instance) healthCheck(run int, c backend.Check, began time.Time) *read
 }
 
 // unhealthy ends a run so that the restart policy has to deal with it: by the
-// stop signal, and by force after the grace. The caller holds mu.
+// stop signal, and by force after the grace. Where the policy looks at how a
+// run ended it is by force at once, since a program that takes the signal for a
+// request to end well would not be started again. The caller holds mu.
 func (in *instance) unhealthy(run int, why string) {
 	client, p := in.client, in.kept.Child
-	if client == nil {
+	if client == nil || in.health.ending {
 		return
 	}
+	in.health.ending = true
 	in.engine.notice(in.id, backend.LevelError, why+"; it is ended")
 	stop := in.record.Spec.Stop.OrDefault()
+	graceful := in.record.Spec.Restart.OrDefault().Policy == backend.RestartAlways
 	in.engine.spawn(func() {
-		if err := client.Signal(in.engine.ctx, stop.Signal); err != nil {
-			in.engine.cfg.Log.Warn("unhealthy instance takes no signal", "instance", in.id, "error", err)
-		}
-		in.awaitEnd(run, stop.Grace.Std())
-		if p.Alive() {
-			if err := client.KillTree(in.engine.ctx); err != nil {
-				in.engine.cfg.Log.Warn("unhealthy instance cannot be killed", "instance", in.id, "error", err)
+		if graceful {
+			if err := client.Signal(in.engine.ctx, stop.Signal); err != nil {
+				in.engine.cfg.Log.Warn("unhealthy instance takes no signal", "instance", in.id, "error", err)
 			}
+			in.awaitEnd(run, stop.Grace.Std())
 		}
-		in.awaitEnd(run, operation)
-		in.revive(run)
+		if !p.Alive() || in.engine.ctx.Err() != nil {
+			return
+		}
+		if err := client.KillTree(in.engine.ctx); err != nil {
+			in.engine.cfg.Log.Warn("unhealthy instance cannot be killed", "instance", in.id, "error", err)
+		}
 	})
-}
-
-// revive starts an instance again that took the signal of a failing check for
-// a request to end well, where the policy restarts failures alone.
-func (in *instance) revive(run int) {
-	in.ops.Lock()
-	defer in.ops.Unlock()
-	in.mu.Lock()
-	spec := in.record.Spec
-	ended := int(in.kept.Run) == run && in.kept.Phase == keeper.Exited && in.last != nil && !in.last.Stopped
-	again := ended && !in.removed && spec.Restart.OrDefault().Policy == backend.RestartOnFailure
-	in.mu.Unlock()
-	if !again || in.engine.ctx.Err() != nil {
-		return
-	}
-	if err := in.launch(spec); err != nil {
-		in.engine.notice(in.id, backend.LevelError, fmt.Sprintf("it cannot be started again: %v", err))
-	}
 }
 
 // awaitEnd waits until a run is over, or for as long as limit.

@@ -384,7 +384,7 @@ func (e *Engine) detach(a *attachment) {
 
 // Describe implements [engine.Engine].
 func (e *Engine) Describe() engine.Description {
-	return engine.Description{Name: "process", Cgroup: e.groups.kind, Notes: slices.Clone(e.groups.notes)}
+	return engine.Description{Name: "process", Cgroup: e.groups.kind, Notes: slices.Concat(e.groups.notes, limitNotes())}
 }
 
 // Close implements [engine.Engine]. Attachments end, programs run on.

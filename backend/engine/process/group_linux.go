@@ -2,6 +2,7 @@ package process
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -20,6 +21,29 @@ type hierarchy struct {
 	kind    string   // v2, v1 or none
 	parents []string // for keepers, relative to the root of each hierarchy
 	notes   []string
+}
+
+// filesEach is how many descriptors the engine holds for an instance: its
+// keeper's socket and process, and its two pipes.
+const filesEach = 4
+
+// limitNotes says what else bounds the engine here.
+func limitNotes() []string {
+	var notes []string
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Max < 10_000*filesEach {
+		notes = append(notes, fmt.Sprintf("this user may open %d files, enough for about %d instances (ulimit -n)", files.Max, files.Max/filesEach))
+	}
+	var name unix.Utsname
+	var major, minor int
+	if err := unix.Uname(&name); err != nil {
+		return notes
+	}
+	release := unix.ByteSliceToString(name.Release[:])
+	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n == 2 && (major < 6 || major == 6 && minor < 15) && os.Getuid() != 0 {
+		notes = append(notes, "a program whose keeper was killed ends with an unknown exit: Linux "+release+" does not tell it, 6.15 does")
+	}
+	return notes
 }
 
 // detectHierarchy looks at what is mounted and may be written.

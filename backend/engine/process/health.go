@@ -23,6 +23,7 @@ type health struct {
 	wasReady  bool
 	since     time.Time // when ready became what it is
 	complaint string    // of the last ready check, or the health check before ready
+	ending    bool      // it is being ended for failing its health check
 	tasks     []*task
 }
 
