@@ -86,7 +86,11 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	want := regexp.MustCompile(args[0])
 	deadline := time.Now().Add(patience)
 	for {
-		cmd := exec.Command(ts.LookPath(args[1]), args[2:]...)
+		name := args[1]
+		if name == "pitwall" {
+			name = binary
+		}
+		cmd := exec.Command(name, args[2:]...)
 		cmd.Dir = ts.MkAbs(".")
 		cmd.Env = scriptEnv(ts)
 		var stderr bytes.Buffer

@@ -140,12 +140,13 @@ folder, or, when there is none, on one of its own, which goes on when you leave.
 
 func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "pitwall",
-		Short:         "An operations console for application platforms",
-		Long:          about,
-		Args:          noArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Use:                        "pitwall",
+		Short:                      "An operations console for application platforms",
+		Long:                       about,
+		Args:                       noArgs,
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		SilenceErrors:              true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.console(cmd.Context())
 		},

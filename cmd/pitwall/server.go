@@ -52,6 +52,9 @@ type server struct {
 	local  *local.Backend
 	http   *http.Server
 
+	serving context.Context // ends with close, and the websockets with it
+	stop    context.CancelFunc
+
 	down   chan bool          // a Down command: with the apps?
 	takers chan *net.UnixConn // somebody takes over
 	failed chan error         // a door broke
@@ -89,6 +92,7 @@ func (c *cli) openDoors(ctx context.Context, o serveOptions) (*server, error) {
 		o: o, doors: map[string]net.Listener{}, down: make(chan bool, 1),
 		takers: make(chan *net.UnixConn), failed: make(chan error, 1), ended: make(chan struct{}),
 	}
+	s.serving, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	lock, err := o.state.lock()
 	var from *heritage
 	if errors.Is(err, errOwned) && o.takeOver {
@@ -185,7 +189,7 @@ func (s *server) assemble(ctx context.Context) error {
 		return err
 	}
 	s.serve(api.New(api.Config{
-		Backend: guard.New(s.local, guard.Owner(), nil), Version: version(), Token: token, Log: s.o.log,
+		Backend: guard.New(s.local, guard.Owner(), refusals{s.store, s.o.log}), Version: version(), Token: token, Log: s.o.log,
 	}))
 	s.work.Go(s.acceptTakers)
 	s.work.Go(s.retain)
@@ -221,7 +225,8 @@ func (s *server) addresses() []string {
 func (s *server) serve(h http.Handler) {
 	s.http = &http.Server{
 		Handler: h, ConnContext: api.ConnContext, ReadHeaderTimeout: 5 * time.Second,
-		ErrorLog: slog.NewLogLogger(s.o.log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return s.serving },
+		ErrorLog:    slog.NewLogLogger(s.o.log.Handler(), slog.LevelDebug),
 	}
 	for _, l := range s.doors {
 		s.work.Go(func() {
@@ -368,6 +373,7 @@ func (s *server) close() error {
 	var err error
 	s.once.Do(func() {
 		close(s.ended)
+		s.stop()
 		if s.take != nil {
 			s.take.Close()
 		}
