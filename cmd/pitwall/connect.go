@@ -60,6 +60,7 @@ func (c *cli) with(ctx context.Context, f func(context.Context, backend.Backend)
 	if b, err = c.dialState(ctx, s); err != nil {
 		return errors.Join(err, srv.close())
 	}
+	go srv.obey()
 	err = timed(ctx, f(ctx, b))
 	b.Close()
 	return errors.Join(err, c.leave(srv))
@@ -83,6 +84,9 @@ func timed(ctx context.Context, err error) error {
 // leave ends a server that this process started: it goes on in a process of
 // its own while anything runs.
 func (c *cli) leave(srv *server) error {
+	if srv.gone() {
+		return srv.close() // it was told to go down
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), handOverTime)
 	defer cancel()
 	busy, err := srv.busy(ctx)

@@ -299,6 +299,18 @@ func (s *server) wait(ctx context.Context) error {
 	}
 }
 
+// obey ends the server when it is told to go down, and returns when it has
+// ended; the server of one command has nobody in wait.
+func (s *server) obey() {
+	select {
+	case <-s.down:
+		if err := s.close(); err != nil {
+			s.o.log.Warn("go down", "err", err)
+		}
+	case <-s.ended:
+	}
+}
+
 // gone reports whether the server owns nothing any more.
 func (s *server) gone() bool {
 	select {
