@@ -7,7 +7,6 @@ import (
 	"hash/fnv"
 
 	"pitwall/backend"
-	"pitwall/backend/logstore/segment"
 )
 
 // key orders the entries of several instances.
@@ -32,6 +31,7 @@ func (k key) after(l key) bool {
 type position struct {
 	own    string // instance of the last entry
 	seq    uint64 // its number; 0 for a run mark
+	gap    bool   // it is a gap
 	last   key
 	follow bool
 	floor  int64
@@ -69,6 +69,7 @@ const (
 	maxID         = 1 << 10
 
 	flagFollow = 1 << 7
+	flagGap    = 1 << 6
 
 	namedExact  = 1 << 0
 	namedExcept = 1 << 1
@@ -81,6 +82,9 @@ func (p *position) encode(buf []byte) (backend.Cursor, []byte) {
 	head := byte(cursorVersion)
 	if p.follow {
 		head |= flagFollow
+	}
+	if p.gap {
+		head |= flagGap
 	}
 	b = append(b, head)
 	b = appendID(b, p.own)
@@ -135,11 +139,11 @@ func parseCursor(c backend.Cursor) (*position, error) {
 	}
 	sum := binary.LittleEndian.Uint16(b[len(b)-2:])
 	b = b[:len(b)-2]
-	if uint16(crc32.ChecksumIEEE(b)) != sum || b[0]&^flagFollow != cursorVersion {
+	if uint16(crc32.ChecksumIEEE(b)) != sum || b[0]&^(flagFollow|flagGap) != cursorVersion {
 		return nil, bad
 	}
 	r := cursorReader{b: b[1:]}
-	p := &position{follow: b[0]&flagFollow != 0}
+	p := &position{follow: b[0]&flagFollow != 0, gap: b[0]&flagGap != 0}
 	p.own = r.id()
 	p.seq = r.uvarint()
 	p.last = key{time: r.varint(), id: p.own}
@@ -236,15 +240,24 @@ func (r *cursorReader) named() named {
 	return n
 }
 
-// beforeOwn reports whether an item of the cursor's own instance was delivered
-// before the cursor's entry.
-func (p *position) beforeOwn(st state, it *item) bool {
-	if !st.has(it) {
-		return false
+// bounds returns what was delivered of an instance before the cursor's entry,
+// where a state says it.
+func (p *position) bounds(id string) (state, bool) {
+	n, ok := p.of(id)
+	if !ok || !n.exact {
+		return state{}, false
 	}
-	switch it.kind {
-	case segment.RunStart, segment.RunEnd:
-		return p.seq != 0 || markOf(it.run, it.kind == segment.RunEnd) < st.mark
+	st := n.st
+	if id != p.own {
+		return st, true
 	}
-	return it.seq != p.seq
+	switch {
+	case p.seq == 0: // a run mark
+		st.mark = max(st.mark, 1) - 1
+	case p.seq < st.high && st.except == 0 && !p.gap:
+		st.except = p.seq // it began before others that were delivered
+	default:
+		st.high = p.seq - 1
+	}
+	return st, true
 }

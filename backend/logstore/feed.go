@@ -583,6 +583,7 @@ func (f *feed) emit(s *feedSource) backend.LogEntry {
 	if it.kind != segment.Batch && it.kind != segment.Gap && it.kind != markItem {
 		seq = 0
 	}
+	f.pos.gap = it.kind == segment.Gap
 	e.Cursor = f.cursor(s, seq)
 	return e
 }

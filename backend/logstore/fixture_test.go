@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -42,9 +43,17 @@ func (c *clock) add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// tester is what of testing.TB a test of properties has too.
+type tester interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+	Cleanup(func())
+}
+
 // program writes the log of one instance, as a keeper does.
 type program struct {
-	t     testing.TB
+	t     tester
 	src   Source
 	w     *segment.Writer
 	clock *clock
@@ -109,7 +118,7 @@ func newStore(t testing.TB, now func() time.Time, programs ...*program) *Store {
 }
 
 // all reads a query to its end.
-func all(t testing.TB, s *Store, q backend.LogQuery) []backend.LogEntry {
+func all(t tester, s *Store, q backend.LogQuery) []backend.LogEntry {
 	t.Helper()
 	feed, err := s.Logs(context.Background(), q)
 	if err != nil {
@@ -133,7 +142,7 @@ func all(t testing.TB, s *Store, q backend.LogQuery) []backend.LogEntry {
 }
 
 // take reads n entries of a feed.
-func take(t testing.TB, feed backend.Feed[backend.LogEntry], n int) []backend.LogEntry {
+func take(t tester, feed backend.Feed[backend.LogEntry], n int) []backend.LogEntry {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -190,3 +199,13 @@ func eventually(t testing.TB, what string, ok func() bool) {
 }
 
 func later() time.Time { return epoch.Add(time.Hour) }
+
+// tempDir is a folder for one run of a property.
+func tempDir(t tester) string {
+	dir, err := os.MkdirTemp("", "logstore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}

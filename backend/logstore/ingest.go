@@ -116,7 +116,7 @@ func (s *Store) turn(in *instance) (more, news bool) {
 	for in.scan.scanned-from < turnBytes {
 		some, err := in.readChunk()
 		news = news || some
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if ended {
 				in.closeFiles()
 				in.mu.Lock()
@@ -145,6 +145,9 @@ func (in *instance) readChunk() (news bool, err error) {
 		if it, err = sc.next(nil); it == nil {
 			break
 		}
+		if in.seen.has(it) {
+			continue // before an error made the scanner go back
+		}
 		news = true
 		if it.kind == segment.Batch {
 			in.counter.add(it)
@@ -154,8 +157,10 @@ func (in *instance) readChunk() (news bool, err error) {
 		}
 	}
 	in.bytes += sc.scanned - before
-	in.st = sc.st
-	if err == io.EOF {
+	if !sc.st.within(in.seen) {
+		in.st = sc.st
+	}
+	if errors.Is(err, io.EOF) {
 		if p, perr := sc.place(); perr == nil {
 			in.place = p
 		}
@@ -190,7 +195,9 @@ func (s *Store) begin(in *instance, path string) error {
 	in.dir, in.scan = dir, sc
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.seen = in.st
 	if !in.primed {
+		in.seen = sc.st
 		in.primed, in.place, in.st = true, sc.start, sc.st
 		in.bytes = diskBytes(dir)
 	}

@@ -66,6 +66,7 @@ type instance struct {
 	counter  counter
 	bytes    int64
 	st       state         // what ingest has read
+	seen     state         // what it had read when the scanner was opened
 	place    segment.Place // where it goes on
 	primed   bool          // st and place are set
 	recent   recent

@@ -26,8 +26,8 @@ type scanner struct {
 	held  [2]held
 	trail [2]trail
 	queue [3]item
-	next_ int // of the queue
-	count int // of the queue
+	taken int // of the queue
+	count int
 	it    item
 	st    state
 	time  int64 // of the last record
@@ -71,7 +71,7 @@ func (sc *scanner) placed(err error) error {
 		return err
 	}
 	sc.start, sc.st, sc.time = p, stateAt(p), p.Time
-	sc.rest, sc.whole, sc.count, sc.next_, sc.done, sc.began = nil, nil, 0, 0, false, 0
+	sc.rest, sc.whole, sc.count, sc.taken, sc.done, sc.began = nil, nil, 0, 0, false, 0
 	sc.trail = [2]trail{}
 	for s := range sc.held {
 		sc.held[s] = held{on: p.Open[s] != 0, absent: true, seq: p.Open[s], buf: sc.held[s].buf[:0]}
@@ -79,13 +79,21 @@ func (sc *scanner) placed(err error) error {
 	return nil
 }
 
-func (sc *scanner) seekStart() error              { return sc.placed(sc.r.SeekSeq(1)) }
-func (sc *scanner) seekEnd() error                { return sc.placed(sc.r.SeekEnd()) }
-func (sc *scanner) seekSeq(seq uint64) error      { return sc.placed(sc.r.SeekSeq(seq)) }
-func (sc *scanner) seekTime(t int64) error        { return sc.placed(sc.r.SeekTime(t)) }
-func (sc *scanner) seekRun(run uint32) error      { return sc.placed(sc.r.SeekRun(run)) }
-func (sc *scanner) seek(p segment.Place) error    { return sc.placed(sc.r.SeekPlace(p)) }
-func (sc *scanner) seekState(st state) error      { return sc.seekSeq(st.oldest()) }
+func (sc *scanner) seekStart() error           { return sc.placed(sc.r.SeekSeq(1)) }
+func (sc *scanner) seekEnd() error             { return sc.placed(sc.r.SeekEnd()) }
+func (sc *scanner) seekSeq(seq uint64) error   { return sc.placed(sc.r.SeekSeq(seq)) }
+func (sc *scanner) seekTime(t int64) error     { return sc.placed(sc.r.SeekTime(t)) }
+func (sc *scanner) seekRun(run uint32) error   { return sc.placed(sc.r.SeekRun(run)) }
+func (sc *scanner) seek(p segment.Place) error { return sc.placed(sc.r.SeekPlace(p)) }
+
+// seekState goes back to where nothing lies before that st has not read.
+func (sc *scanner) seekState(st state) error {
+	if err := sc.r.SeekSeq(st.oldest()); err != nil {
+		return err
+	}
+	return sc.placed(sc.r.BackMarks())
+}
+
 func (sc *scanner) place() (segment.Place, error) { return sc.r.Place() }
 
 // next returns the next item that m wants, or nil when there was none in what
@@ -93,9 +101,9 @@ func (sc *scanner) place() (segment.Place, error) { return sc.r.Place() }
 // returns io.EOF at the end of what is visible; calling it again goes on. The
 // item is valid until the next call.
 func (sc *scanner) next(m *matcher) (*item, error) {
-	if sc.next_ < sc.count {
-		it := &sc.queue[sc.next_]
-		sc.next_++
+	if sc.taken < sc.count {
+		it := &sc.queue[sc.taken]
+		sc.taken++
 		sc.st = it.after
 		if m.wants(it) {
 			return it, nil
@@ -143,6 +151,9 @@ func (sc *scanner) split(m *matcher) *item {
 	for len(sc.rest) > 0 && c.Line == 0 {
 		if skip {
 			sc.pass(m.candidate(c, sc.rest))
+			if len(sc.rest) == 0 {
+				break
+			}
 		}
 		i := bytes.IndexByte(sc.rest, '\n')
 		if i < 0 {
@@ -260,12 +271,13 @@ func (sc *scanner) load(h *held, s segment.Stream, end int64) {
 	}
 	for begun := false; ; {
 		c, p, err := r.Next()
+		ours := c.Kind == segment.Batch && c.Stream == s
 		switch {
-		case err != nil, end >= 0 && c.Abs >= end && c.Kind == segment.Batch && c.Stream == s:
+		case err != nil, ours && end >= 0 && c.Abs >= end, !begun && c.Seq > h.seq:
 			return
-		case c.Kind == segment.Gap && c.Stream != s && begun, c.Kind == segment.Batch && c.Stream != s:
+		case !ours && (!begun || c.Kind == segment.Batch || c.Kind == segment.Gap && c.Stream != s):
 			continue
-		case c.Kind != segment.Batch:
+		case !ours:
 			return
 		}
 		if !begun && c.Line != 0 { // the end of the line before comes first
@@ -300,7 +312,9 @@ func (sc *scanner) load(h *held, s segment.Stream, end int64) {
 
 // interrupt queues a record that is no batch, after the lines that it ends.
 func (sc *scanner) interrupt(c segment.Chunk) {
-	sc.count, sc.next_ = 0, 0
+	before := sc.st
+	defer func() { sc.st = before }() // until the items are taken
+	sc.count, sc.taken = 0, 0
 	mark := c.Kind != segment.Gap
 	found := c.Reason == segment.Deleted || c.Reason == segment.Corrupt
 	order := [2]segment.Stream{segment.Out, segment.Err}

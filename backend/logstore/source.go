@@ -121,7 +121,10 @@ func (s *feedSource) step(f *feed) error {
 		// It fell behind what is kept: the disk has it.
 		s.ring, s.resume, s.skip = false, true, s.st
 		st := s.st
-		s.begin = func(sc *scanner) error { return sc.seekState(st) }
+		s.begin = func(sc *scanner) error {
+			sc.until = f.until
+			return sc.seekState(st)
+		}
 	}
 	return s.stepDisk(f)
 }
@@ -143,7 +146,7 @@ func (s *feedSource) stepDisk(f *feed) error {
 		s.st, s.resume = s.sc.st, false
 	}
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		s.atEnd(f)
 		return nil
 	case err != nil:
@@ -151,13 +154,14 @@ func (s *feedSource) stepDisk(f *feed) error {
 	case it == nil:
 		return nil
 	}
-	s.take(it)
+	s.take(f, it)
 	return nil
 }
 
-// take makes an item the head unless it was delivered before a resume.
-func (s *feedSource) take(it *item) {
-	if s.skip != (state{}) && s.skip.has(it) {
+// take makes an item the head unless it was delivered before a resume, or lies
+// after what is asked for.
+func (s *feedSource) take(f *feed, it *item) {
+	if s.skip != (state{}) && s.skip.has(it) || !f.delivered(s, it) {
 		return
 	}
 	if s.skip != (state{}) && it.kind == segment.Gap && it.seq <= s.skip.high && s.skip.except == 0 {

@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"pitwall/backend/logstore/segment"
@@ -134,7 +135,7 @@ func (t *tailer) scan(ctx context.Context, f *feed) error {
 	arena := recent{}
 	for {
 		it, err := t.sc.next(f.m)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -191,18 +192,11 @@ func (t *tailer) missing(f *feed) {
 // delivered reports whether an item lies before the cursor of a query that asks
 // for that; true for others.
 func (f *feed) delivered(s *feedSource, it *item) bool {
-	p := f.before
-	if p == nil {
+	if f.before == nil {
 		return true
 	}
-	n, ok := p.of(s.id)
-	if s.id == p.own && ok {
-		return p.beforeOwn(n.st, it)
-	}
-	if ok && n.exact {
-		return n.st.has(it)
-	}
-	return true // its end says it
+	st, exact := f.before.bounds(s.id)
+	return !exact || st.has(it) // else the source's end says it
 }
 
 // hand gives the source what was found.
@@ -252,12 +246,14 @@ func (f *feed) markTail(tails []*tailer) {
 // beforeAt finds where what lies before the cursor ends in a source.
 func (f *feed) beforeAt(s *feedSource, sc *scanner) error {
 	p := f.before
-	n, ok := p.of(s.id)
+	_, named := p.of(s.id)
+	st, exact := p.bounds(s.id)
 	var err error
 	switch {
-	case ok && n.exact:
-		err = sc.past(n.st)
-	case !ok && p.follow:
+	case exact:
+		s.skip, s.resume = st, true
+		err = sc.past(st)
+	case !named && p.follow:
 		err = sc.seekStart() // it was not there yet
 	case s.id <= p.last.id:
 		err = sc.seekTime(p.last.time + 1)
@@ -274,6 +270,9 @@ func (f *feed) beforeAt(s *feedSource, sc *scanner) error {
 	}
 	if end.Segment == 0 || most.Before(end) {
 		end = most
+	}
+	if err := sc.seek(end); err != nil {
+		return err
 	}
 	sc.end = end
 	return nil
@@ -298,7 +297,7 @@ func (sc *scanner) past(st state) error {
 			sc.start = p
 			return nil
 		}
-		if _, _, err := sc.r.Next(); err == io.EOF {
+		if _, _, err := sc.r.Next(); errors.Is(err, io.EOF) {
 			sc.start = p
 			return nil
 		} else if err != nil {

@@ -56,7 +56,36 @@ func (r *Reader) Place() (Place, error) {
 		}
 		p.note(rec, &seen)
 	}
+	if !whole && r.rec == 0 {
+		p.Ended = r.endedBefore()
+	}
 	return p, nil
+}
+
+// endedBefore reports whether the segment before ends with the end of a run,
+// which the header of this one does not say.
+func (r *Reader) endedBefore() bool {
+	numbers, err := listSegments(r.dir.root)
+	if err != nil {
+		return false
+	}
+	prev := uint64(0)
+	for _, n := range numbers {
+		if n < r.x.head.number {
+			prev = n
+		}
+	}
+	x, err := openIndex(r.dir.root, prev)
+	if err != nil {
+		return false
+	}
+	defer x.close()
+	count, err := x.count()
+	if err != nil || count == 0 {
+		return false
+	}
+	rec, err := x.record(count - 1)
+	return err == nil && rec.Kind == RunEnd
 }
 
 // note takes from a record what it says of unfinished lines.
@@ -150,6 +179,36 @@ func (r *Reader) Back(n int64) (bool, error) {
 	p, err := r.Place()
 	r.next = p.Seq
 	return moved, err
+}
+
+// BackMarks goes back over the starts and ends of runs that lie directly before
+// the place: they have the number of the line after them, and so a seek to that
+// line may land between them.
+func (r *Reader) BackMarks() error {
+	if r.x == nil || r.skip > 0 {
+		return nil
+	}
+	r.found = false
+	for {
+		if r.rec == 0 {
+			ok, err := r.earlier()
+			if err != nil {
+				return err
+			}
+			if !ok {
+				break
+			}
+			continue
+		}
+		rec, err := r.x.record(r.rec - 1)
+		if err != nil || rec.Kind != RunStart && rec.Kind != RunEnd {
+			break
+		}
+		r.rec--
+	}
+	p, err := r.Place()
+	r.next = p.Seq
+	return err
 }
 
 // earlier enters the segment before this one at its end, if there is one.
