@@ -86,6 +86,9 @@ func (s *Shell) nameItems() []palette.Item {
 	return items
 }
 
+// keyColumn is the width of the keys on the help page.
+const keyColumn = 14
+
 // openHelp lists every action with its keys: those of the view, then the
 // Shell's own.
 func (s *Shell) openHelp() tea.Cmd {
@@ -104,12 +107,12 @@ func (s *Shell) openHelp() tea.Cmd {
 			names = append(names, s.keyName(k).String())
 		}
 		keys := strings.Join(names, " ")
-		line := safe.Join(safe.Text{}, safe.Clean(keys+strings.Repeat(" ", max(1, 14-safe.Clean(keys).Width()))), a.Title)
+		line := safe.Join(safe.Text{}, safe.Clean(keys+strings.Repeat(" ", max(1, keyColumn-safe.Clean(keys).Width()))), a.Title)
 		if ok, why := a.Allowed(); !ok && !why.Empty() {
 			line = safe.Join(safe.Text{}, line, safe.Literal(" ("), why, safe.Literal(")"))
 		}
 		lines = append(lines, line)
 	}
-	s.dialogs.Push(&dialog.Message{Title: safe.Literal("keys"), Lines: lines})
+	s.dialogs.Push(&dialog.Message{Title: safe.Literal("keys"), Lines: lines, Indent: keyColumn})
 	return nil
 }

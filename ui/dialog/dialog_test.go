@@ -208,3 +208,11 @@ func TestOverlayKeepsTheScreenAround(t *testing.T) {
 	}
 	golden.RequireEqual(t, strings.Join(screen, "\n")+"\n")
 }
+
+func TestBrokenHelpLineStandsIn(t *testing.T) {
+	m := &dialog.Message{Indent: 6, Lines: []safe.Text{safe.Literal("/     filter rows by words that must be there")}}
+	got := m.Box(dark(t), 30, 10).Lines
+	if len(got) < 2 || got[0] != "/     filter rows by words" || got[1] != "      that must be there" {
+		t.Errorf("Lines = %q, want the second row under the first's words", got)
+	}
+}

@@ -1,6 +1,8 @@
 package dialog
 
 import (
+	"strings"
+
 	tea "charm.land/bubbletea/v2"
 
 	"pitwall/ui/line"
@@ -15,6 +17,8 @@ type Message struct {
 	Lines []safe.Text
 	// Bad marks it as an error.
 	Bad bool
+	// Indent is how far the rest of a line that is broken stands in.
+	Indent int
 
 	top, shown, total int
 }
@@ -51,9 +55,7 @@ func (m *Message) Box(th *theme.Theme, width, height int) Box {
 	b := Box{Title: m.Title, Bad: m.Bad}
 	var all []string
 	for _, t := range m.Lines {
-		for _, l := range Wrap(t, width) {
-			all = append(all, l.String())
-		}
+		all = append(all, hang(t, width, m.Indent)...)
 	}
 	m.total, m.shown = len(all), min(len(all), max(1, height-2))
 	m.top = max(0, min(m.top, m.total-m.shown))
@@ -65,6 +67,27 @@ func (m *Message) Box(th *theme.Theme, width, height int) Box {
 	b.gap()
 	b.Lines = append(b.Lines, hint)
 	return b
+}
+
+// hang breaks a line; what follows its first row stands in by indent.
+func hang(t safe.Text, width, indent int) []string {
+	if t.Width() <= width || indent <= 0 || indent >= width/2 {
+		var out []string
+		for _, l := range Wrap(t, width) {
+			out = append(out, l.String())
+		}
+		return out
+	}
+	head, rest := t.Cut(0, indent), t.Cut(indent, t.Width())
+	var out []string
+	for i, l := range Wrap(rest, width-indent) {
+		if i == 0 {
+			out = append(out, head.String()+l.String())
+			continue
+		}
+		out = append(out, strings.Repeat(" ", indent)+l.String())
+	}
+	return out
 }
 
 // Prompt asks for a line of text.
