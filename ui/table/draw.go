@@ -81,12 +81,13 @@ func (m *Model[R]) lay() {
 }
 
 // grow gives columns the width they want, the important ones first, and what
-// is left to those that flex.
+// is left to those that flex: words can be cut, figures cannot.
 func (m *Model[R]) grow(room int) {
 	for p := range 10 {
 		for i := range m.layout {
 			s := &m.layout[i]
-			if m.o.Columns[s.col].Priority != p && (p < 9 || m.o.Columns[s.col].Priority < 9) {
+			col := m.o.Columns[s.col]
+			if col.Flex || min(col.Priority, 9) != p {
 				continue
 			}
 			s.width += max(0, min(m.wanted(s.col)-s.width, room-m.used()))
