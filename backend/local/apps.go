@@ -130,7 +130,7 @@ func (c *change) again(m sqlite.Instance) {
 	}
 	d := c.instance(m.Instance.ID)
 	d.now.Held = false
-	d.now.Again = m.Instance.State.Final()
+	d.now.Again = m.Instance.State.Final() && !c.b.launched(m.Instance.ID)
 }
 
 // fromNow expects of instances what comes from now on.

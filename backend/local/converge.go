@@ -420,7 +420,7 @@ func (b *Backend) specOf(m sqlite.Instance) (engine.Spec, int, error) {
 	}
 	s := engine.Spec{
 		ID: in.ID, AppID: in.AppID, Owner: in.App, Process: in.Process, Index: in.Index, Release: app.App.Release,
-		FirstRun: m.FirstRun, Command: p.Command, Dir: p.Dir, User: p.User, Env: app.App.Spec.Env, Port: true,
+		FirstRun: max(m.FirstRun, in.Run+1), Command: p.Command, Dir: p.Dir, User: p.User, Env: app.App.Spec.Env, Port: true,
 		Levels: app.App.Spec.Levels == backend.LevelsFile, Restart: p.Restart.OrDefault(), Stop: p.Stop.OrDefault(),
 		Memory: p.Memory, CPU: p.CPU, BlockOnLog: app.App.Spec.Logs.Block,
 	}

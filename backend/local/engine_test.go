@@ -166,6 +166,9 @@ func (e *fakeEngine) Stop(_ context.Context, id string, o engine.StopOptions) er
 	if in.status.State.Final() {
 		return nil
 	}
+	if in.asked && !o.Force {
+		return nil
+	}
 	in.asked = true
 	if in.status.State == backend.InstanceCrashed {
 		in.timer = nil

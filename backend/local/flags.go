@@ -198,4 +198,3 @@ func (b *Backend) living(app, instance string) []string {
 	}
 	return ids
 }
-

@@ -206,8 +206,25 @@ func (b *Backend) awaitRun(ctx context.Context, op *operation, job, id string) e
 		if err != nil {
 			return "", err
 		}
+		if last, ok := b.endedRun(job, id); ok {
+			outcome = last
+		}
 		return b.runOutcome(outcome)
 	})
+}
+
+// endedRun reads the record of a run that has ended and was put away.
+func (b *Backend) endedRun(job, id string) (sqlite.Instance, bool) {
+	ended, err := b.store.EndedInstances(context.Background(), job)
+	if err != nil {
+		b.log.Warn("read the outcome of a run", "instance", id, "err", err)
+	}
+	for _, m := range ended {
+		if m.Instance.ID == id {
+			return m, true
+		}
+	}
+	return sqlite.Instance{}, false
 }
 
 func (b *Backend) cancelRun(op *operation, id string) error {

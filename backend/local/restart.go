@@ -197,7 +197,7 @@ func (b *Backend) startAgain(op *operation, all []sqlite.Instance) (attempt, err
 			}
 			a.from[m.Instance.ID] = max(d.now.Instance.Run+1, d.now.FirstRun)
 			if d.now.Instance.State.Final() {
-				d.now.Again = true
+				d.now.Again = !b.launched(m.Instance.ID)
 				d.now.Trigger = c.trigger()
 			} else if d.now.Instance.Run > 0 {
 				a.from[m.Instance.ID] = d.now.Instance.Run
@@ -213,6 +213,15 @@ func (b *Backend) startAgain(op *operation, all []sqlite.Instance) (attempt, err
 		return nil
 	})
 	return a, err
+}
+
+// launched reports whether the engine was told to start an instance and has
+// not said yet what became of it.
+func (b *Backend) launched(id string) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	ctl := b.control[id]
+	return ctl != nil && ctl.launched
 }
 
 func (b *Backend) planForceRestart(cmd backend.ForceRestart) (plan, error) {

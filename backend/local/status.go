@@ -176,7 +176,7 @@ func (b *Backend) stopStranger(st engine.Status) {
 	b.mu.RLock()
 	_, known := b.instances[st.ID]
 	b.mu.RUnlock()
-	if known || b.ctx.Err() != nil {
+	if known || st.State == backend.InstanceStopping || b.ctx.Err() != nil {
 		return
 	}
 	b.spawn(func(ctx context.Context) {
@@ -243,6 +243,7 @@ func (c *change) status(n news) error {
 	}
 	in := &d.now.Instance
 	was := *in
+	d.now.Again = d.now.Again && st.State.Final()
 	in.State, in.Reason, in.Ready, in.PID, in.Port = st.State, st.Reason, st.Ready, st.PID, st.Port
 	in.Run, in.Restarts, in.NextStart, in.LastExit = st.Run, st.Restarts, st.NextStart, st.LastExit
 	if !st.Since.IsZero() {

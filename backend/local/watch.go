@@ -113,7 +113,7 @@ func (w *watch) Next(ctx context.Context) ([]backend.Event, error) {
 			return nil, err
 		}
 		if len(events) > 0 {
-			w.told, w.toldAt = w.after, w.b.cfg.Now()
+			w.told, w.toldAt = events[len(events)-1].Index, w.b.cfg.Now()
 			return events, nil
 		}
 		if wake == nil { // there is more to look at
