@@ -11,6 +11,7 @@ import (
 )
 
 func TestAdoptedTreeIsStoppedWhole(t *testing.T) {
+	t.Parallel()
 	for _, groups := range [][]string{nil, {"pitwall-test"}} {
 		t.Run(fmt.Sprint(groups), func(t *testing.T) {
 			s := shell("trap '' TERM; (setsid sh -c 'echo far $$; exec sleep 1000' &); echo near $$; while :; do sleep 0.05; done")
@@ -39,6 +40,7 @@ func TestAdoptedTreeIsStoppedWhole(t *testing.T) {
 }
 
 func TestInterruptedRestartIsFinished(t *testing.T) {
+	t.Parallel()
 	s := shell("trap '' TERM; echo ready; while :; do sleep 0.05; done")
 	s.Stop.Grace = time.Hour
 	r := start(t, s)
@@ -56,13 +58,14 @@ func TestInterruptedRestartIsFinished(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.resume(r.c.Pipes())
-	poll(t, "run 2", func() bool { s, err := r.c.Status(r.ctx()); return err == nil && s.Run == 2 && s.Phase == Running })
+	r.running(2)
 	if runs, _ := Runs(r.dir); len(runs) != 2 || !runs[0].Stopped {
 		t.Errorf("runs = %+v", runs)
 	}
 }
 
 func TestSecondClientCanTakeOver(t *testing.T) {
+	t.Parallel()
 	gate := fifo(t)
 	r := start(t, shell("echo before; read x < "+gate+"; echo after"))
 	r.sawLineExact("before")
@@ -83,6 +86,7 @@ func TestSecondClientCanTakeOver(t *testing.T) {
 }
 
 func TestKeeperOfALostChildsPipesStillAdopts(t *testing.T) {
+	t.Parallel()
 	gate := fifo(t)
 	r := start(t, shell("trap '' PIPE; read x < "+gate+"; exit 3"))
 	child := r.phase(Running).Child
@@ -99,6 +103,7 @@ func TestKeeperOfALostChildsPipesStillAdopts(t *testing.T) {
 }
 
 func TestKeeperAskedToEndTakesItsChildAlong(t *testing.T) {
+	t.Parallel()
 	r := start(t, shell("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done"))
 	r.sawLineExact("ready")
 	child := r.phase(Running).Child
@@ -117,6 +122,7 @@ func TestKeeperAskedToEndTakesItsChildAlong(t *testing.T) {
 }
 
 func TestBusyChildDoesNotCostARecordALine(t *testing.T) {
+	t.Parallel()
 	r := start(t, program(t, "flood", "200000", "1"))
 	r.phase(Exited)
 	r.counted(200_000)

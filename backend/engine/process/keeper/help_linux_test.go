@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"pitwall/backend/logstore/segment"
 )
@@ -70,5 +71,20 @@ func terminate(t testing.TB, p Proc) {
 	t.Helper()
 	if err := syscall.Kill(p.PID, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// running waits until a run is on.
+func (r *rig) running(run uint32) {
+	r.t.Helper()
+	var last Status
+	for end := time.Now().Add(time.Minute); last.Run != run || last.Phase != Running; time.Sleep(5 * time.Millisecond) {
+		s, err := r.c.Status(r.ctx())
+		if err != nil {
+			r.t.Fatalf("Status() = %v\n%s", err, r.troubles())
+		}
+		if last = s; time.Now().After(end) {
+			r.t.Fatalf("run %d is never on: %+v", run, last)
+		}
 	}
 }

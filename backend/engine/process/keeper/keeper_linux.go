@@ -149,11 +149,9 @@ func newKeeper(dir, mode string) (*keeper, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become subreaper: %w", err)
 	}
-	w, report, err := segment.OpenWriter("log", segment.Options{
-		SegmentBytes: k.spec.Log.SegmentBytes, Sync: segment.SyncPolicy(k.spec.Log.Fsync),
-	})
+	w, report, err := openLog(k.spec.Log, mode)
 	if err != nil {
-		return nil, err // another keeper has it, most likely
+		return nil, err
 	}
 	if !report.Clean() {
 		k.complain(fmt.Errorf("log repaired: %+v", report))
@@ -167,6 +165,22 @@ func newKeeper(dir, mode string) (*keeper, error) {
 		return nil, err
 	}
 	return k, k.takeOver(mode)
+}
+
+// openLog opens the log, whose lock makes this the folder's only keeper. One
+// that takes over waits for a moment: a killed process may take as long to give
+// up its files.
+func openLog(l Log, mode string) (*segment.Writer, segment.Report, error) {
+	const tries, pause = 100, 10 * time.Millisecond
+	for try := 0; ; try++ {
+		w, report, err := segment.OpenWriter("log", segment.Options{
+			SegmentBytes: l.SegmentBytes, Sync: segment.SyncPolicy(l.Fsync),
+		})
+		if !errors.Is(err, segment.ErrLocked) || mode == modeStart || try == tries {
+			return w, report, err
+		}
+		time.Sleep(pause)
+	}
 }
 
 // takeOver reads what a keeper before this one left, and adopts its child or

@@ -15,6 +15,7 @@ import (
 )
 
 func TestRunIsKeptFromStartToExit(t *testing.T) {
+	t.Parallel()
 	s := shell("echo one; echo two >&2; echo three; exit 3")
 	r := start(t, s)
 	e := r.event(EventExited)
@@ -66,6 +67,7 @@ func TestChildGetsACleanProcess(t *testing.T) {
 }
 
 func TestMillionLinesAreAllStoredInOrder(t *testing.T) {
+	t.Parallel()
 	r := start(t, program(t, "flood", "1000000"))
 	r.event(EventAppended)
 	// The server dies half way: the keeper must not care.
@@ -84,6 +86,7 @@ func TestMillionLinesAreAllStoredInOrder(t *testing.T) {
 }
 
 func TestKilledKeeperLosesNothing(t *testing.T) {
+	t.Parallel()
 	r := start(t, program(t, "flood", "1000000", "1"))
 	child := r.phase(Running).Child
 	kills := 0
@@ -132,6 +135,7 @@ func TestKilledKeeperLosesNothing(t *testing.T) {
 }
 
 func TestAdoptedChildsExitIsKnownOrUnknownNeverInvented(t *testing.T) {
+	t.Parallel()
 	r := start(t, shell("echo ready; read x < "+fifo(t)+"; exit 7"))
 	r.sawLineExact("ready")
 	kill(t, r.c.Keeper())
@@ -154,6 +158,7 @@ func TestAdoptedChildsExitIsKnownOrUnknownNeverInvented(t *testing.T) {
 }
 
 func TestResumeAfterTheChildDiedToo(t *testing.T) {
+	t.Parallel()
 	s := shell("echo first; exec sleep 1000")
 	s.Restart = Restart{Policy: Always, BackoffMin: time.Millisecond}
 	r := start(t, s)
@@ -167,7 +172,7 @@ func TestResumeAfterTheChildDiedToo(t *testing.T) {
 		t.Fatalf("Resume() = %v\n%s", err, r.troubles())
 	}
 	r.c = c
-	poll(t, "run 2", func() bool { s, err := c.Status(r.ctx()); return err == nil && s.Run == 2 && s.Phase == Running })
+	r.running(2)
 	runs, _ := Runs(r.dir)
 	if len(runs) != 2 || !runs[0].Unknown && runs[0].Signal != int(syscall.SIGKILL) {
 		t.Errorf("runs = %+v", runs)
@@ -175,6 +180,7 @@ func TestResumeAfterTheChildDiedToo(t *testing.T) {
 }
 
 func TestRestedInstanceStaysAtRestOverResume(t *testing.T) {
+	t.Parallel()
 	r := start(t, shell("exit 0"))
 	r.phase(Exited)
 	kill(t, r.c.Keeper())
@@ -190,6 +196,7 @@ func TestRestedInstanceStaysAtRestOverResume(t *testing.T) {
 }
 
 func TestSecondKeeperIsRefused(t *testing.T) {
+	t.Parallel()
 	r := start(t, shell("exec sleep 1000"))
 	r.phase(Running)
 	if c, err := Start(r.ctx(), self(t), r.dir); err == nil {
@@ -207,6 +214,7 @@ func TestSecondKeeperIsRefused(t *testing.T) {
 }
 
 func TestStubbornChildIsKilledAfterGrace(t *testing.T) {
+	t.Parallel()
 	s := shell("trap '' TERM; echo ready; while :; do sleep 0.05; done")
 	s.Stop = Stop{Signal: "TERM", Grace: 50 * time.Millisecond}
 	r := start(t, s)
@@ -221,6 +229,7 @@ func TestStubbornChildIsKilledAfterGrace(t *testing.T) {
 }
 
 func TestStopEscalatesToForce(t *testing.T) {
+	t.Parallel()
 	s := shell("trap '' TERM; echo ready; while :; do sleep 0.05; done")
 	s.Stop.Grace = time.Hour
 	r := start(t, s)
@@ -237,6 +246,7 @@ func TestStopEscalatesToForce(t *testing.T) {
 }
 
 func TestDoubleForkedChildrenAreKilled(t *testing.T) {
+	t.Parallel()
 	for _, groups := range [][]string{nil, {"pitwall-test"}} {
 		t.Run(fmt.Sprint(groups), func(t *testing.T) {
 			s := shell("(setsid sh -c 'echo far $$; exec sleep 1000' &) ; (env -i setsid sh -c 'echo bare $$; exec sleep 1000' &); sleep 1000")
@@ -256,6 +266,7 @@ func TestDoubleForkedChildrenAreKilled(t *testing.T) {
 }
 
 func TestLeftoversOfARunAreKilledBeforeTheNext(t *testing.T) {
+	t.Parallel()
 	s := shell("(setsid sh -c 'echo far $$; exec sleep 1000' &); sleep 0.05; exit 1")
 	s.Restart = Restart{Policy: OnFailure, BackoffMin: time.Millisecond, Budget: 1}
 	r := start(t, s)
@@ -272,6 +283,7 @@ func TestLeftoversOfARunAreKilledBeforeTheNext(t *testing.T) {
 }
 
 func TestChildThatClosesItsOutputRunsOn(t *testing.T) {
+	t.Parallel()
 	r := start(t, shell("echo bye; exec >&- 2>&-; sleep 0.3; exit 5"))
 	r.sawLineExact("bye")
 	if e := r.event(EventExited).Exit; e.Code != 5 {
@@ -280,6 +292,7 @@ func TestChildThatClosesItsOutputRunsOn(t *testing.T) {
 }
 
 func TestWhatCannotBeExecutedIsSaidInASentence(t *testing.T) {
+	t.Parallel()
 	plain := filepath.Join(t.TempDir(), "plain")
 	os.WriteFile(plain, []byte("x"), 0o644)
 	for want, s := range map[string]Spec{
@@ -305,6 +318,7 @@ func TestWhatCannotBeExecutedIsSaidInASentence(t *testing.T) {
 }
 
 func TestStoppedInstanceStartsAgainByItsNewSpec(t *testing.T) {
+	t.Parallel()
 	r := start(t, shell("echo old; exec sleep 1000"))
 	r.sawLineExact("old")
 	if err := r.c.Start(r.ctx()); err == nil {
@@ -335,6 +349,7 @@ func TestStoppedInstanceStartsAgainByItsNewSpec(t *testing.T) {
 }
 
 func TestSignalReachesTheGroup(t *testing.T) {
+	t.Parallel()
 	r := start(t, shell("trap 'echo hup; exit 0' HUP; echo ready; while :; do sleep 0.05; done"))
 	r.sawLineExact("ready")
 	if err := r.c.Signal(r.ctx(), "HUP"); err != nil {
@@ -350,6 +365,7 @@ func TestSignalReachesTheGroup(t *testing.T) {
 }
 
 func TestHeldProcessExecutesNothingWithoutItsKeeper(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "ran")
 	pr, pw, err := os.Pipe()
 	if err != nil {
@@ -381,6 +397,7 @@ func TestHeldProcessExecutesNothingWithoutItsKeeper(t *testing.T) {
 }
 
 func TestRebootEndsTheRunAsLost(t *testing.T) {
+	t.Parallel()
 	r := prepare(t, shell("echo again; exec sleep 1000"))
 	self, _ := findProc(os.Getpid())
 	old := State{
@@ -391,7 +408,7 @@ func TestRebootEndsTheRunAsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.start()
-	poll(t, "run 5", func() bool { s, err := r.c.Status(r.ctx()); return err == nil && s.Run == 5 && s.Phase == Running })
+	r.running(5)
 	runs, _ := Runs(r.dir)
 	if len(runs) != 2 || !runs[0].Unknown || runs[0].Reason != "lost: host restarted" {
 		t.Errorf("runs = %+v", runs)

@@ -28,6 +28,7 @@ func mountSmall(t *testing.T, dir string, mib int) {
 }
 
 func TestFullDiskDropsWithAGapAndRecovers(t *testing.T) {
+	t.Parallel()
 	for _, where := range []string{"log", "."} {
 		t.Run(where, func(t *testing.T) {
 			gate, marker := fifo(t), filepath.Join(t.TempDir(), "flooded")
@@ -112,6 +113,7 @@ func accounted(t *testing.T, r *rig, lines int) {
 }
 
 func TestBlockedChildLosesNothingOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	s := shell(counting(1_000_000))
 	s.Log = Log{SegmentBytes: 1 << 20, Block: true}
 	r := &rig{t: t, dir: t.TempDir()}
@@ -134,6 +136,7 @@ func TestBlockedChildLosesNothingOnAFullDisk(t *testing.T) {
 }
 
 func TestMemoryLimitIsKeptAndSaid(t *testing.T) {
+	t.Parallel()
 	for _, groups := range [][]string{{"pitwall-test"}, nil} {
 		t.Run(fmt.Sprint(groups), func(t *testing.T) {
 			s := program(t, "grow", "300")

@@ -27,6 +27,7 @@ func TestBackoffDoublesAndForgets(t *testing.T) {
 }
 
 func TestStopEndsABackoff(t *testing.T) {
+	t.Parallel()
 	s := shell("exit 1")
 	s.Restart = Restart{Policy: Always, BackoffMin: time.Hour, BackoffMax: time.Hour}
 	r := start(t, s)
@@ -53,6 +54,7 @@ func TestStopEndsABackoff(t *testing.T) {
 }
 
 func TestRecordedExitIsNotRecordedAgain(t *testing.T) {
+	t.Parallel()
 	r := prepare(t, shell("exec sleep 1000"))
 	// A keeper died after it had recorded the exit, before it changed the phase.
 	now := time.Now()
@@ -114,6 +116,7 @@ func TestUnknownProtocolIsRefusedWithASentence(t *testing.T) {
 }
 
 func TestRunsAsAnotherUser(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: RUNNING AS ANOTHER USER NEEDS ROOT")
 	}
@@ -128,6 +131,7 @@ func TestRunsAsAnotherUser(t *testing.T) {
 }
 
 func TestLimitsOfANewSpecHoldForTheNextRun(t *testing.T) {
+	t.Parallel()
 	s := shell("exec sleep 1000")
 	s.Cgroup, s.Limits.CPUMillis = []string{"pitwall-test"}, 500
 	r := start(t, s)

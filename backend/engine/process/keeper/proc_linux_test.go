@@ -6,6 +6,7 @@ import (
 )
 
 func TestExitOfAStrangersChildIsLearned(t *testing.T) {
+	t.Parallel()
 	for _, reaped := range []bool{false, true} {
 		cmd := exec.Command("/bin/sh", "-c", "read x; exit 9")
 		in, err := cmd.StdinPipe()
@@ -45,6 +46,7 @@ func TestExitOfAStrangersChildIsLearned(t *testing.T) {
 }
 
 func TestReusedPidIsNotTakenForTheChild(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command("/bin/sleep", "1000")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

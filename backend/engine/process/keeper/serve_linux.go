@@ -15,7 +15,7 @@ import (
 
 // sendLimit is how long a client may be deaf before it is dropped: the
 // keeper's own work must not wait for it.
-const sendLimit = 200 * time.Millisecond
+const sendLimit = time.Second
 
 // server accepts clients on keeper.sock.
 type server struct {
