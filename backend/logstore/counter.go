@@ -2,6 +2,8 @@ package logstore
 
 import (
 	"time"
+
+	"pitwall/backend/logstore/segment"
 )
 
 // Counters are what the log says of an instance, or of an app, right now.
@@ -12,8 +14,14 @@ type Counters struct {
 	ErrorTrend      []int
 	// LastError is the message of the last line of level error or above, at
 	// most 200 bytes of it.
-	LastError      string
-	LastErrorAt    time.Time
+	LastError   string
+	LastErrorAt time.Time
+	// LastWords is what the last run that said anything on stderr, or of level
+	// error, is known by: the message of its last error or, where it has none,
+	// its last line on stderr. A program that ends without stating a level has
+	// said why there.
+	LastWords      string
+	LastWordsAt    time.Time
 	LinesPerSecond int
 	Bytes          int64 // on disk
 	LastSeq        uint64
@@ -41,6 +49,9 @@ type counter struct {
 	last    []byte // the last error line
 	lastAt  int64
 	lastSeq uint64
+	words   []byte // the last line on stderr of a run that has no error after
+	wordsAt int64
+	run     uint32 // that the last error is of
 }
 
 func spanOf(ns int64) int64 { return ns / int64(bucketSpan) }
@@ -58,6 +69,7 @@ func (c *counter) add(it *item) {
 	b.lines++
 	c.lastSeq = max(c.lastSeq, it.seq)
 	if it.level < errorRank {
+		c.listen(it)
 		return
 	}
 	switch it.part {
@@ -71,7 +83,16 @@ func (c *counter) add(it *item) {
 
 func (c *counter) remember(it *item) {
 	c.last = append(c.last[:0], it.text[:min(len(it.text), maxRemembered)]...)
-	c.lastAt = it.time
+	c.lastAt, c.run, c.wordsAt = it.time, it.run, 0
+}
+
+// listen keeps a line on stderr that may prove to be a run's last words.
+func (c *counter) listen(it *item) {
+	if it.stream != segment.Err || it.part != headLine || c.run == it.run && c.lastAt != 0 {
+		return
+	}
+	c.words = append(c.words[:0], it.text[:min(len(it.text), maxRemembered)]...)
+	c.wordsAt = it.time
 }
 
 // addTo adds what is true at now to a sum.
@@ -95,6 +116,13 @@ func (c *counter) addTo(sum *Counters, now time.Time) {
 	sum.LastSeq = max(sum.LastSeq, c.lastSeq)
 	if at := time.Unix(0, c.lastAt).UTC(); c.lastAt != 0 && at.After(sum.LastErrorAt) {
 		sum.LastErrorAt, sum.LastError = at, message(c.last)
+	}
+	said, line := c.lastAt, c.last
+	if c.wordsAt != 0 {
+		said, line = c.wordsAt, c.words
+	}
+	if at := time.Unix(0, said).UTC(); said != 0 && at.After(sum.LastWordsAt) {
+		sum.LastWordsAt, sum.LastWords = at, message(line)
 	}
 }
 

@@ -159,7 +159,7 @@ func (f *feed) check() (err error) {
 
 // source makes the source of an instance; it is opened later.
 func (f *feed) source(in *instance) *feedSource {
-	s := &feedSource{id: in.id, src: in.source(), in: in}
+	s := &feedSource{id: in.id, hash: hashOf(in.id), src: in.source(), in: in}
 	in.watch(f)
 	switch {
 	case f.resume != nil:
@@ -355,7 +355,15 @@ func (f *feed) admit() error {
 		if slices.ContainsFunc(f.srcs, func(s *feedSource) bool { return s.in == in }) {
 			continue
 		}
-		s := &feedSource{id: in.id, src: in.source(), in: in}
+		f.srcs = slices.DeleteFunc(f.srcs, func(s *feedSource) bool {
+			if s.in == nil || s.id != in.id {
+				return false
+			}
+			s.close() // the instance of this id was forgotten
+			s.in.unwatch(f)
+			return true
+		})
+		s := &feedSource{id: in.id, hash: hashOf(in.id), src: in.source(), in: in}
 		in.watch(f)
 		if f.resume != nil {
 			f.resumeAt(s)
@@ -594,7 +602,7 @@ func (f *feed) cursor(s *feedSource, seq uint64) backend.Cursor {
 	p.own, p.seq, p.last, p.follow, p.floor = s.id, seq, f.last, f.q.Follow, f.floor
 	p.states = p.states[:0]
 	for _, o := range f.srcs {
-		n := named{hash: hashOf(o.id), exact: o == s || o.id == f.last.id || o.inexact(f)}
+		n := named{hash: o.hash, exact: o == s || o.id == f.last.id || o.inexact(f)}
 		if !n.exact && !p.follow {
 			continue
 		}
@@ -649,7 +657,7 @@ func (f *feed) progressNow() *backend.LogProgress {
 
 // markSource makes the source of an app's operations.
 func (f *feed) markSource(id string, m *marks) *feedSource {
-	s := &feedSource{id: "@" + id, marks: m, src: Source{AppID: id}}
+	s := &feedSource{id: "@" + id, hash: hashOf("@" + id), marks: m, src: Source{AppID: id}}
 	switch {
 	case f.resume != nil:
 		s.st.high = m.since(f.resume.last.time + 1)

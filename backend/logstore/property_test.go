@@ -208,6 +208,7 @@ func TestHistoryResumesAtAnyEntry(t *testing.T) {
 		}
 		s := w.store(t)
 		defer s.Close()
+		s.tailBytes = rapid.SampledFrom([]int{tailBytes, 20, 0}).Draw(t, "tail bytes")
 		q := backend.LogQuery{Apps: []string{"a1"}}
 		keep := func(told) bool { return true }
 		switch rapid.IntRange(0, 4).Draw(t, "filter") {

@@ -95,8 +95,13 @@ func (s *Store) retainOwner(logs []*keptLog) error {
 		total -= k.Size
 		k.log.bytes -= k.Size
 	}
+	slices.SortFunc(logs, func(a, b *keptLog) int { return cmp.Compare(a.newest, b.newest) })
 	for _, l := range logs {
-		errs = append(errs, s.retainFolder(l, oldest, total > maxBytes))
+		if l.ended && l.dir != nil && (total > maxBytes || l.newest < oldest) {
+			total -= l.bytes
+			errs = append(errs, l.remove())
+		}
+		l.note()
 	}
 	return errors.Join(errs...)
 }
@@ -151,21 +156,24 @@ func (l *keptLog) list() ([]kept, error) {
 	return out, nil
 }
 
-// retainFolder notes what a log takes now, and removes that of an ended
-// instance where it is too old, or nothing else is left to remove.
-func (s *Store) retainFolder(l *keptLog, oldest int64, full bool) error {
+// remove removes the folder of an instance that has ended.
+func (l *keptLog) remove() error {
 	l.in.mu.Lock()
-	l.in.bytes = l.bytes
-	ended := l.in.ended
-	l.in.mu.Unlock()
-	if !ended || l.dir == nil || !full && l.newest >= oldest {
-		return nil
+	defer l.in.mu.Unlock()
+	if !l.in.ended {
+		return nil // it has begun again meanwhile
 	}
 	if err := os.RemoveAll(l.src.Dir); err != nil {
 		return fmt.Errorf("remove log of %s: %w", l.src.Instance, err)
 	}
-	l.in.mu.Lock()
-	l.in.bytes = 0
-	l.in.mu.Unlock()
+	l.bytes = 0
+	l.in.primed, l.in.st = false, state{}
 	return nil
+}
+
+// note keeps what the log takes now.
+func (l *keptLog) note() {
+	l.in.mu.Lock()
+	defer l.in.mu.Unlock()
+	l.in.bytes = l.bytes
 }

@@ -28,6 +28,7 @@ const slowReader segment.Reason = 100
 // feedSource is one instance, or the marks of one app, as a feed reads it.
 type feedSource struct {
 	id    string
+	hash  uint32 // of id
 	src   Source
 	in    *instance // nil for marks
 	marks *marks

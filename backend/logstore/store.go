@@ -31,6 +31,8 @@ type Store struct {
 	now     func() time.Time
 	log     *slog.Logger
 	workers sync.WaitGroup
+	// tailBytes is how much text of a tail is kept in memory.
+	tailBytes int
 
 	mu        sync.Mutex
 	work      sync.Cond // the queue has grown, or the store is closed
@@ -55,7 +57,7 @@ func New(c Config) *Store {
 		c.Workers = min(4, runtime.GOMAXPROCS(0))
 	}
 	s := &Store{
-		now: c.Now, log: c.Log, instances: map[string]*instance{},
+		now: c.Now, log: c.Log, tailBytes: tailBytes, instances: map[string]*instance{},
 		feeds: map[*feed]struct{}{}, changes: map[*changes]struct{}{}, marks: map[string]*marks{},
 	}
 	s.work.L = &s.mu

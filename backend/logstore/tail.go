@@ -64,7 +64,7 @@ func (f *feed) tail(ctx context.Context) error {
 		}
 		bytes += len(it.text)
 		best.lines++
-		if thin = thin || bytes > tailBytes; thin {
+		if thin = thin || bytes > f.s.tailBytes; thin {
 			best.taken = nil
 			continue
 		}
