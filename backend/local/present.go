@@ -93,15 +93,19 @@ func addUsage(app *backend.App, u engine.Usage) {
 	app.RSS += u.RSS
 }
 
-// words are the last words of an instance: how it ended and the error line
+// words are the last words of an instance: how it ended and what it said
 // before that.
 func words(e backend.Exit, in backend.Instance, n logstore.Counters) string {
 	text := e.String()
 	if e.OOM && in.MemoryLimit > 0 {
 		text = fmt.Sprintf("%s (%s)", text, size(in.MemoryLimit))
 	}
-	if n.LastError != "" && !n.LastErrorAt.After(e.Time.Add(time.Second)) {
-		return fmt.Sprintf("%s %q", text, n.LastError)
+	said, at := n.LastWords, n.LastWordsAt
+	if said == "" {
+		said, at = n.LastError, n.LastErrorAt
+	}
+	if said != "" && !at.After(e.Time.Add(time.Second)) {
+		return fmt.Sprintf("%s %q", text, said)
 	}
 	if in.LastError != "" {
 		return in.LastError

@@ -31,6 +31,7 @@ func TestCountersOfErrors(t *testing.T) {
 	want := Counters{
 		ErrorsPerMinute: 1, ErrorTrend: []int{1, 0, 0, 0, 0, 0, 0, 0, 1, 1}, LastSeq: 5,
 		LastError: "ValueError: bad", LastErrorAt: epoch.Add(9 * time.Minute),
+		LastWords: "ValueError: bad", LastWordsAt: epoch.Add(9 * time.Minute),
 		Bytes: s.InstanceCounters("i1").Bytes + s.InstanceCounters("i2").Bytes,
 	}
 	if diff := cmp.Diff(want, s.AppCounters("a1")); diff != "" {
@@ -48,6 +49,26 @@ func TestCountersOfErrors(t *testing.T) {
 	}
 	if got := s.OwnerBytes()["a1"]; got != want.Bytes {
 		t.Errorf("OwnerBytes = %d, want %d", got, want.Bytes)
+	}
+}
+
+func TestLastWordsOfARunWithoutLevels(t *testing.T) {
+	a := newProgram(t, app("i1", 0), segment.Options{})
+	words := func(lines uint64) string {
+		s := newStore(t, func() time.Time { return epoch.Add(time.Hour) }, a)
+		eventually(t, "ingest", func() bool { return s.InstanceCounters("i1").LastSeq == lines })
+		return s.InstanceCounters("i1").LastWords
+	}
+	a.write(0, out, "starting\n")
+	a.write(ms, err, "bind: address already in use\n")
+	if got := words(2); got != "bind: address already in use" {
+		t.Errorf("LastWords = %q, want the last line on stderr", got)
+	}
+	a.write(2*ms, err, "panic: nil map\n")
+	a.write(3*ms, err, "exit status 2\n")
+	a.write(4*ms, out, "bye\n")
+	if got := words(5); got != "panic: nil map" {
+		t.Errorf("LastWords = %q, want the error of the run", got)
 	}
 }
 
