@@ -8,6 +8,7 @@ import (
 
 	"pitwall/backend"
 	"pitwall/ui"
+	"pitwall/ui/present"
 	"pitwall/ui/uitest"
 	"pitwall/views"
 	"pitwall/views/viewstest"
@@ -27,7 +28,7 @@ func console(t *testing.T, b backend.Backend, p ui.Place, width, height int) *ui
 // places are what the golden frames show, by name.
 func places(w *viewstest.World) map[string]ui.Place {
 	at := func(view string, ref backend.Ref) ui.Place { return ui.Place{View: view, Ref: ref} }
-	flaky17 := ui.Place{View: "logs", Ref: w.Main.Ref(), Arg: "17"}
+	flaky17 := ui.Place{View: "logs", Ref: present.InstanceRef(w.Main), Arg: "17"}
 	releases := ui.Place{View: "describe", Ref: w.Web.Ref(), Arg: "releases"}
 	return map[string]ui.Place{
 		"apps":               {View: "apps"},
@@ -41,7 +42,7 @@ func places(w *viewstest.World) map[string]ui.Place {
 		"runs of report":     at("runs", w.Report.Ref()),
 		"logs":               {View: "logs"},
 		"logs of web":        at("logs", w.Web.Ref()),
-		"logs of main":       at("logs", w.Main.Ref()),
+		"logs of main":       at("logs", present.InstanceRef(w.Main)),
 		"logs of run 17":     flaky17,
 		"logs of worker":     at("logs", w.Worker.Ref()),
 		"loggers of web":     at("loggers", w.Web.Ref()),
@@ -54,7 +55,7 @@ func places(w *viewstest.World) map[string]ui.Place {
 		"describe web":       at("describe", w.Web.Ref()),
 		"releases of web":    releases,
 		"describe flaky":     at("describe", w.Flaky.Ref()),
-		"describe main":      at("describe", w.Main.Ref()),
+		"describe main":      at("describe", present.InstanceRef(w.Main)),
 		"describe nightly":   at("describe", w.Nightly.Ref()),
 	}
 }

@@ -36,6 +36,8 @@ type Listing[T any] struct {
 	Table *table.Model[*T]
 
 	o             ListingOptions[T]
+	columns       []table.Column[*T] // the table's own
+	least         []int              // their least widths on a narrow screen
 	width, height int
 	cut           bool // the link is down
 	stop          context.CancelFunc
@@ -47,8 +49,12 @@ func NewListing[T any](o ListingOptions[T]) *Listing[T] {
 	if len(o.Empty) > 0 {
 		empty = o.Empty[0]
 	}
+	least := make([]int, len(o.Columns))
+	for i, c := range o.Columns {
+		least[i] = c.Min
+	}
 	return &Listing[T]{
-		o:    o,
+		o: o, columns: o.Columns, least: least,
 		Sync: ui.NewSync(o.Sync),
 		Table: table.New(table.Options[*T]{
 			Theme: o.Theme, Columns: o.Columns, Text: o.Text, Empty: empty,
@@ -107,9 +113,18 @@ func (l *Listing[T]) SetStale(stale bool) {
 
 func (l *Listing[T]) settle() { l.Table.SetStale(l.cut || l.Err() != nil) }
 
+// flexPart is the part of the width, in tenths, that words keep before columns
+// of figures are shown beside them.
+const flexPart = 3
+
 // SetSize tells the cells there are.
 func (l *Listing[T]) SetSize(width, height int) {
 	l.width, l.height = width, height
+	for i := range l.columns {
+		if c := &l.columns[i]; c.Flex {
+			c.Min = max(l.least[i], width*flexPart/10)
+		}
+	}
 	l.Table.SetSize(width, height)
 }
 

@@ -20,11 +20,16 @@ func Open(d ui.Deps, title safe.Text, p ui.Place, ok bool) action.Action {
 	return a
 }
 
+// InstanceRef names an instance as people do, "web main.0", not by its id.
+func InstanceRef(i backend.Instance) backend.Ref {
+	return backend.Ref{Kind: backend.KindInstance, ID: i.ID, Name: i.App + i.Job + " " + i.Name()}
+}
+
 // RunLog is the place of the log of one run.
 func RunLog(r backend.Run) ui.Place {
 	ref := backend.Ref{Kind: backend.KindJob, ID: r.JobID, Name: r.Job}
 	if r.JobID == "" {
-		ref = backend.Ref{Kind: backend.KindInstance, ID: r.Instance, Name: r.Instance}
+		ref = InstanceRef(backend.Instance{ID: r.Instance, App: r.App, Process: r.Process, Index: r.Index})
 	}
 	return ui.Place{View: "logs", Ref: ref, Arg: strconv.Itoa(r.Number)}
 }
@@ -162,9 +167,9 @@ func InstancePlaces(d ui.Deps, i backend.Instance, ok bool) []action.Action {
 	name := i.Name()
 	app := backend.Ref{Kind: backend.KindApp, ID: i.AppID, Name: i.App}
 	list := []action.Action{
-		place(d, "app.logs", "log of ", name, l("log"), ui.Place{View: "logs", Ref: i.Ref()}),
-		place(d, "app.runs", "runs of ", name, l("runs"), ui.Place{View: "runs", Ref: i.Ref()}),
-		place(d, "app.describe", "describe ", name, l("describe"), ui.Place{View: "describe", Ref: i.Ref()}),
+		place(d, "app.logs", "log of ", name, l("log"), ui.Place{View: "logs", Ref: InstanceRef(i)}),
+		place(d, "app.runs", "runs of ", name, l("runs"), ui.Place{View: "runs", Ref: InstanceRef(i)}),
+		place(d, "app.describe", "describe ", name, l("describe"), ui.Place{View: "describe", Ref: InstanceRef(i)}),
 	}
 	if i.AppID != "" {
 		list = append(list,

@@ -27,7 +27,7 @@ func (v *view) columns() []table.Column[*backend.App] {
 			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: safe.Clean(a.Name), Style: th.Title} }},
 		{Title: l("TEAM"), Max: 14, Priority: 6, Less: func(a, b *backend.App) bool { return a.Team < b.Team },
 			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: safe.Clean(a.Team), Style: th.Dim} }},
-		{Title: l("STATE"), Min: 7, Max: 20, Less: func(a, b *backend.App) bool { return v.worstFirst(a, b) < 0 },
+		{Title: l("STATE"), Min: 10, Max: 20, Less: func(a, b *backend.App) bool { return v.worstFirst(a, b) < 0 },
 			Cell: func(a *backend.App) table.Cell {
 				w := word(a)
 				return table.Cell{Text: w.Text, Style: th.Mark(w.State).Style}
@@ -41,7 +41,7 @@ func (v *view) columns() []table.Column[*backend.App] {
 			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: present.LastWords(v.now(a))} }},
 		{Title: l("CPU"), Min: 4, Right: true, Priority: 8, Less: func(a, b *backend.App) bool { return v.now(a).CPU > v.now(b).CPU },
 			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: present.CPU(v.now(a).CPU), Style: th.Dim} }},
-		{Title: l("MEMORY"), Right: true, Priority: 8, Less: func(a, b *backend.App) bool { return v.now(a).RSS > v.now(b).RSS },
+		{Title: l("MEMORY"), Min: 7, Right: true, Priority: 8, Less: func(a, b *backend.App) bool { return v.now(a).RSS > v.now(b).RSS },
 			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: present.Size(v.now(a).RSS), Style: th.Dim} }},
 		{Title: l("CONNS"), Right: true, Priority: 7, Less: func(a, b *backend.App) bool { return v.now(a).Connections > v.now(b).Connections },
 			Cell: func(a *backend.App) table.Cell {

@@ -124,8 +124,7 @@ func (v *view) columns() []table.Column[*backend.Event] {
 	type row = *backend.Event
 	return []table.Column[row]{
 		{Min: 1, Max: 1, Cell: func(e row) table.Cell {
-			m := th.Mark(mark(e.Level))
-			return table.Cell{Text: m.Glyph, Style: m.Style}
+			return mark(th, e.Level)
 		}},
 		{Title: l("TIME"), Min: 8, Priority: 2, Cell: func(e row) table.Cell {
 			return table.Cell{Text: present.Clock(e.Time, v.deps.Now()), Style: th.Dim}
@@ -138,7 +137,7 @@ func (v *view) columns() []table.Column[*backend.Event] {
 		{Title: l("WHAT HAPPENED"), Min: 16, Flex: true, Cell: func(e row) table.Cell {
 			return table.Cell{Text: safe.Clean(e.Message)}
 		}},
-		{Title: l("BY"), Max: 14, Priority: 5, Cell: func(e row) table.Cell {
+		{Title: l("BY"), Min: 6, Max: 14, Priority: 5, Cell: func(e row) table.Cell {
 			return table.Cell{Text: safe.Clean(e.Author), Style: th.Dim}
 		}},
 	}
@@ -147,15 +146,17 @@ func (v *view) columns() []table.Column[*backend.Event] {
 // owner names the app or job that an event belongs to.
 func owner(e *backend.Event) string { return cmp.Or(e.Owner, e.Ref.Name, string(e.Ref.Kind)) }
 
-// mark is the state that a level is drawn like.
-func mark(l backend.Level) theme.State {
+// mark draws a level: what is wrong like a state that is, the rest as a dot.
+func mark(th *theme.Theme, l backend.Level) table.Cell {
+	state := theme.Failed
 	switch {
-	case l.Rank() >= backend.LevelError.Rank():
-		return theme.Failed
 	case l == backend.LevelWarn:
-		return theme.Degraded
+		state = theme.Degraded
+	case l.Rank() < backend.LevelWarn.Rank():
+		return table.Cell{Text: th.Glyphs.Dot, Style: th.Dim}
 	}
-	return theme.Running
+	m := th.Mark(state)
+	return table.Cell{Text: m.Glyph, Style: m.Style}
 }
 
 // Title is what the events are about.

@@ -58,7 +58,7 @@ func (v *view) figures() []table.Column[row] {
 		Cell: func(i row) table.Cell { return table.Cell{Text: present.CPU(v.now(i).CPU), Style: dim.Dim} },
 	}
 	memory := table.Column[row]{
-		Title: l("MEMORY"), Right: true, Priority: 4, Less: func(a, b row) bool { return v.now(a).RSS > v.now(b).RSS },
+		Title: l("MEMORY"), Min: 7, Right: true, Priority: 4, Less: func(a, b row) bool { return v.now(a).RSS > v.now(b).RSS },
 		Cell: func(i row) table.Cell { return v.memory(i) },
 	}
 	since := table.Column[row]{

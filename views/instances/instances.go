@@ -157,7 +157,7 @@ func (v *view) Actions() []action.Action {
 	}
 	verbs := present.InstanceVerbs(v.deps, hit)
 	places := present.InstancePlaces(v.deps, *i, ok)
-	open := present.Open(v.deps, safe.Literal("log of the instance"), ui.Place{View: "logs", Ref: i.Ref()}, ok)
+	open := present.Open(v.deps, safe.Literal("log of the instance"), ui.Place{View: "logs", Ref: present.InstanceRef(*i)}, ok)
 	list := make([]action.Action, 0, 40)
 	list = append(list, verbs[:present.Urgent]...)
 	list = append(list, places[0], open)
@@ -172,7 +172,7 @@ func (v *view) Companion() (ui.Place, bool) {
 	if !ok {
 		return ui.Place{}, false
 	}
-	return ui.Place{View: "logs", Ref: i.Ref()}, true
+	return ui.Place{View: "logs", Ref: present.InstanceRef(*i)}, true
 }
 
 var (

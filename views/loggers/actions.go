@@ -77,7 +77,7 @@ func (v *view) set(l backend.Level) tea.Cmd {
 // chooseInstance goes through all instances and each of them.
 func (v *view) chooseInstance() action.Action {
 	return action.Action{
-		ID: "logger.instance", Keys: []string{"i"}, Label: safe.Literal("instance"),
+		ID: "logger.instance", Keys: []string{"i"}, Label: safe.Literal("instance"), Enabled: v.may,
 		Title: safe.Literal("whom a key is for: all instances, or the next one alone"),
 		Run: func(action.Input) tea.Cmd {
 			v.one = v.next()
@@ -108,7 +108,7 @@ const maxFuse = 30 * 24 * time.Hour
 // chooseFuse asks how long a change lasts.
 func (v *view) chooseFuse() action.Action {
 	return action.Action{
-		ID: "logger.for", Keys: []string{"f"}, Label: safe.Literal("for how long"),
+		ID: "logger.for", Keys: []string{"f"}, Label: safe.Literal("for how long"), Enabled: v.may,
 		Title: safe.Literal("how long a change lasts before the level goes back by itself"),
 		Run: func(action.Input) tea.Cmd {
 			text := "10m"

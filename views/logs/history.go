@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -138,6 +139,9 @@ func (v *view) gotFilled(msg filled) tea.Cmd {
 	if msg.err != nil || !ok {
 		return v.said(msg.err)
 	}
+	msg.entries = slices.DeleteFunc(msg.entries, func(e backend.LogEntry) bool {
+		return e.Gap != nil && e.Gap.From == g.From && e.Gap.To == g.To // the same, written down
+	})
 	if len(msg.entries) == 0 {
 		return v.deps.Notify(ui.Notice{Text: safe.Literal("those lines are not kept any more, or the filter hides them all")})
 	}

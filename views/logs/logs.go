@@ -259,14 +259,11 @@ func (v *view) batch(msg ui.Batch[backend.LogEntry]) tea.Cmd {
 		v.log.Append(logview.Entry{Kind: logview.Gap, Text: present.Text("%s skipped", ui.Plural(int(msg.Missed.Missed), "line"))})
 		return v.stream.Next()
 	}
-	entries := v.entries(msg.Items)
-	if len(entries) > 0 {
-		if v.fresh {
-			v.begin()
-		}
-		v.log.Append(entries...)
-		v.note(msg.Items)
+	if v.fresh && slices.ContainsFunc(msg.Items, func(e backend.LogEntry) bool { return e.Progress == nil }) {
+		v.begin()
 	}
+	v.log.Append(v.entries(msg.Items)...)
+	v.note(msg.Items)
 	return v.stream.Next()
 }
 
@@ -278,7 +275,8 @@ func (v *view) note(items []backend.LogEntry) {
 			break
 		}
 	}
-	if at := items[len(items)-1].Time; at.After(v.opened) {
+	if n := len(items); n > 0 && items[n-1].Time.After(v.opened) {
+		at := items[n-1].Time
 		v.lag = max(0, v.deps.Now().Sub(at))
 	}
 }

@@ -86,11 +86,11 @@ func (v *view) columns() []table.Column[*backend.Node] {
 		{Title: l("INSTANCES"), Right: true, Priority: 2, Cell: func(n row) table.Cell {
 			return table.Cell{Text: present.Text("%d", n.Instances)}
 		}},
-		{Title: l("LOAD"), Right: true, Priority: 3, Cell: func(n row) table.Cell {
+		{Title: l("LOAD"), Min: 8, Right: true, Priority: 3, Cell: func(n row) table.Cell {
 			return table.Cell{Text: present.Text("%.1f of %d", n.Load, n.CPUs), Style: th.Dim}
 		}},
-		{Title: l("MEMORY FREE"), Right: true, Priority: 3, Cell: func(n row) table.Cell { return free(n.MemoryFree, n.Memory) }},
-		{Title: l("DISK FREE"), Right: true, Priority: 4, Cell: func(n row) table.Cell { return free(n.DiskFree, n.Disk) }},
+		{Title: l("MEMORY FREE"), Min: 18, Right: true, Priority: 3, Cell: func(n row) table.Cell { return free(n.MemoryFree, n.Memory) }},
+		{Title: l("DISK FREE"), Min: 18, Right: true, Priority: 4, Cell: func(n row) table.Cell { return free(n.DiskFree, n.Disk) }},
 		{Title: l("ENGINE"), Max: 12, Priority: 6, Cell: func(n row) table.Cell {
 			return table.Cell{Text: safe.Clean(n.Engine), Style: th.Dim}
 		}},

@@ -90,14 +90,14 @@ func (v *view) columns() []table.Column[*backend.Operation] {
 			Cell: func(o row) table.Cell { return table.Cell{Text: safe.Clean(o.Kind), Style: th.Title} }},
 		{Title: l("ON"), Min: 6, Max: 24, Less: func(a, b row) bool { return a.Target < b.Target },
 			Cell: func(o row) table.Cell { return table.Cell{Text: safe.Clean(o.Target)} }},
-		{Title: l("STATE"), Min: 7, Max: 10, Cell: func(o row) table.Cell {
+		{Title: l("STATE"), Min: 9, Max: 10, Cell: func(o row) table.Cell {
 			w := present.Operation(*o)
 			return table.Cell{Text: w.Text, Style: th.Mark(w.State).Style}
 		}},
 		{Title: l("HOW IT WENT"), Min: 10, Flex: true, Priority: 1, Cell: func(o row) table.Cell { return v.outcome(o) }},
-		{Title: l("BY"), Max: 14, Priority: 2, Less: func(a, b row) bool { return a.Author < b.Author },
+		{Title: l("BY"), Min: 6, Max: 14, Priority: 2, Less: func(a, b row) bool { return a.Author < b.Author },
 			Cell: func(o row) table.Cell { return table.Cell{Text: safe.Clean(o.Author)} }},
-		{Title: l("FROM"), Max: 10, Priority: 5, Cell: func(o row) table.Cell {
+		{Title: l("FROM"), Min: 7, Max: 10, Priority: 5, Cell: func(o row) table.Cell {
 			return table.Cell{Text: safe.Clean(o.Source), Style: th.Dim}
 		}},
 		{Title: l("TOOK"), Min: 5, Right: true, Priority: 4, Cell: func(o row) table.Cell {
