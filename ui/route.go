@@ -47,7 +47,7 @@ func (s *Shell) capturing() bool {
 // harms. Where there is nothing to take back it says so, then how to leave.
 func (s *Shell) interrupt(again bool) tea.Cmd {
 	if e, ok := s.focused().(Escaper); ok && e.Escape() {
-		return nil
+		return s.focused().Update(RefreshMsg{})
 	}
 	s.canceled = true
 	s.notice = Notice{Text: safe.Literal("nothing to cancel")}
@@ -159,7 +159,7 @@ func (s *Shell) global() []action.Action {
 // escape takes one thing back: a filter, the focus beside, the place.
 func (s *Shell) escape() tea.Cmd {
 	if e, ok := s.focused().(Escaper); ok && e.Escape() {
-		return nil
+		return s.focused().Update(RefreshMsg{})
 	}
 	if t := s.top(); t != nil && t.onSide {
 		return s.switchFocus()
