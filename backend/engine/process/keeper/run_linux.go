@@ -42,6 +42,9 @@ type run struct {
 	memory  int64  // the limit of the spec
 	why     string // it was not let go, and why
 
+	killing sync.Mutex // held while the tree is killed
+	over    bool       // nothing of the run is left to kill
+
 	mu      sync.Mutex
 	stopped bool
 	oom     bool
@@ -209,6 +212,9 @@ func (r *run) watch(k *keeper) Exit {
 		}
 	}
 	r.kill(k)
+	r.killing.Lock()
+	r.over = true
+	r.killing.Unlock()
 	for _, f := range r.pipes {
 		if f != nil {
 			f.Close()
@@ -293,9 +299,20 @@ func (r *run) drained(limit time.Duration) bool {
 	return true
 }
 
+// killTree ends every process of the run, and none of the run after it: a kill
+// that comes late does nothing.
+func (r *run) killTree() error {
+	r.killing.Lock()
+	defer r.killing.Unlock()
+	if r.over {
+		return nil
+	}
+	return r.tree.kill(r.proc)
+}
+
 // kill ends every process of the run.
 func (r *run) kill(k *keeper) {
-	if err := r.tree.kill(r.proc); err != nil {
+	if err := r.killTree(); err != nil {
 		k.complain(err)
 		k.post(func() { k.tell(Event{Kind: EventEscaped, Run: r.number, Reason: err.Error()}) })
 	}
@@ -330,7 +347,7 @@ func (r *run) watchMemory(end chan struct{}) {
 			r.mu.Lock()
 			r.oom = true
 			r.mu.Unlock()
-			r.tree.kill(r.proc)
+			r.killTree()
 		}
 	}
 }
