@@ -105,6 +105,10 @@ func (s *Store) newFeed(ctx context.Context, q backend.LogQuery) (*feed, error) 
 			f.Close()
 			return nil, err
 		}
+		if src.sc == nil && f.resume == nil && f.before == nil {
+			// Its folder is not there yet: all that comes is new.
+			src.begin = f.toStart
+		}
 		if q.Progress && src.dir != nil {
 			f.total += diskBytes(src.dir)
 		}
@@ -503,6 +507,9 @@ func (f *feed) finish(out []backend.LogEntry) ([]backend.LogEntry, time.Duration
 			p.Done = true
 			out = append(out, backend.LogEntry{Progress: p})
 		}
+	}
+	if f.q.Follow && f.until != 0 && !f.ended {
+		return out, time.Duration(f.until - f.s.now().UnixNano() + int64(reorderWindow) + 1), nil
 	}
 	return out, 0, nil
 }

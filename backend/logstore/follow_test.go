@@ -1,7 +1,10 @@
 package logstore
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -100,6 +103,81 @@ func TestIdleStoreKeepsNoTimers(t *testing.T) {
 			t.Errorf("the last change came after %v, want it when the error was a minute old", last)
 		}
 	})
+}
+
+func TestFollowEndsWhenItsTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(epoch.Add(time.Second))) // a bubble begins long before
+		a := newProgram(t, app("i1", 0), segment.Options{})
+		s := newStore(t, time.Now, a)
+		feed, lerr := s.Logs(t.Context(), backend.LogQuery{Follow: true, Until: time.Now().Add(time.Minute)})
+		if lerr != nil {
+			t.Fatal(lerr)
+		}
+		defer feed.Close()
+		began := time.Now()
+		if _, err := feed.Next(t.Context()); !errors.Is(err, io.EOF) {
+			t.Errorf("Next() = %v, want EOF", err)
+		}
+		if took := time.Since(began); took < time.Minute || took > 2*time.Minute {
+			t.Errorf("ended after %v, want a minute", took)
+		}
+	})
+}
+
+func TestFollowBeforeTheFolderIsThere(t *testing.T) {
+	src := app("i1", 0)
+	src.Dir = filepath.Join(t.TempDir(), "not", "yet")
+	s := newStore(t, later)
+	s.Register(src)
+	for _, q := range []backend.LogQuery{{Follow: true}, {Follow: true, Tail: 10}} {
+		feed, lerr := s.Logs(t.Context(), q)
+		if lerr != nil {
+			t.Fatal(lerr)
+		}
+		defer feed.Close()
+		defer func() {
+			if got, want := show(take(t, feed, 2)), "i1#1 one\ni1#2 two"; got != want {
+				t.Errorf("Logs(%+v) gives %s, want %s", q, got, want)
+			}
+		}()
+	}
+	if got := all(t, s, backend.LogQuery{}); len(got) != 0 {
+		t.Errorf("history of nothing = %s", show(got))
+	}
+	a := newProgram(t, src, segment.Options{})
+	a.write(0, out, "one\n")
+	s.Notify("i1")
+	eventually(t, "ingest", func() bool { return s.InstanceCounters("i1").LastSeq == 1 })
+	a.write(ms, out, "two\n")
+	s.Notify("i1")
+}
+
+func TestStatsFollow(t *testing.T) {
+	a := newProgram(t, app("i1", 0), segment.Options{})
+	a.write(0, out, "one\ntwo\n")
+	s := newStore(t, time.Now, a)
+	feed, lerr := s.Stats(t.Context(), backend.LogQuery{Since: epoch, Follow: true})
+	if lerr != nil {
+		t.Fatal(lerr)
+	}
+	defer feed.Close()
+	counts := func() backend.LogStats {
+		t.Helper()
+		some, err := feed.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return some[len(some)-1]
+	}
+	if got := counts(); got.Lines != 2 {
+		t.Errorf("first counts are %+v, want 2 lines", got)
+	}
+	a.write(ms, err, "ERROR more\n")
+	s.Notify("i1")
+	if got := counts(); got.Lines != 3 || got.Counts[backend.LevelError] != 1 {
+		t.Errorf("counts after one more line are %+v, want 3 lines and an error", got)
+	}
 }
 
 func TestFollowersShareTheReading(t *testing.T) {

@@ -29,7 +29,8 @@ type stats struct {
 	dirty   map[int64]bool
 	total   backend.LogStats
 	ended   bool
-	last    time.Time
+	given   bool
+	last    time.Time // when counts were given, or the feed was made
 }
 
 // Stats counts a query's lines by time and level; Tail, Limit, Before and MaxLag
@@ -42,7 +43,7 @@ func (s *Store) Stats(ctx context.Context, q backend.LogQuery) (backend.Feed[bac
 	if err != nil {
 		return nil, err
 	}
-	st := &stats{f: f, buckets: map[int64]*backend.LogStats{}, dirty: map[int64]bool{}}
+	st := &stats{f: f, buckets: map[int64]*backend.LogStats{}, dirty: map[int64]bool{}, last: s.now()}
 	st.total = backend.LogStats{Total: true, Counts: map[backend.Level]uint64{}}
 	st.width = st.choose()
 	return st, nil
@@ -167,7 +168,7 @@ func (st *stats) add(it *item) {
 func (st *stats) give(more bool, at int64) []backend.LogStats {
 	now := st.f.s.now()
 	follow := st.f.q.Follow
-	if follow && now.Sub(st.last) < statsSpan && !st.last.IsZero() {
+	if follow && now.Sub(st.last) < statsSpan && (more || st.given) {
 		return nil
 	}
 	var out []backend.LogStats
@@ -186,7 +187,7 @@ func (st *stats) give(more bool, at int64) []backend.LogStats {
 		out = append(out, copyStats(&st.total))
 	}
 	if len(out) > 0 {
-		st.last = now
+		st.last, st.given = now, true
 	}
 	return out
 }
