@@ -78,7 +78,7 @@ func TestSecondClientCanTakeOver(t *testing.T) {
 	kill(t, second.Keeper())
 	<-second.Done()
 	r.resume(second.Pipes())
-	openFifo(t)
+	openFifo(t, gate)
 	r.event(EventExited)
 	if got := r.lines(segment.Out); len(got) != 2 || got[1] != "after" {
 		t.Errorf("stdout = %q", got)
@@ -96,7 +96,7 @@ func TestKeeperOfALostChildsPipesStillAdopts(t *testing.T) {
 	if st := r.phase(Running); st.Child != child || st.Run != 1 {
 		t.Errorf("status = %+v, want child %+v: a second copy was started", st, child)
 	}
-	openFifo(t)
+	openFifo(t, gate)
 	if e := r.event(EventExited).Exit; !e.Unknown && e.Code != 3 {
 		t.Errorf("exit = %+v", *e)
 	}

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -38,33 +37,21 @@ func (r *rig) sawLineExact(line string) {
 // fifo makes a gate at which a child waits until openFifo.
 func fifo(t testing.TB) string {
 	t.Helper()
-	name := filepath.Join(os.TempDir(), "pitwall-keeper-"+strings.ReplaceAll(t.Name(), "/", "-"))
-	os.Remove(name)
+	name := filepath.Join(t.TempDir(), "gate")
 	if err := syscall.Mkfifo(name, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.Remove(name) })
 	return name
 }
 
-func openFifo(t testing.TB) {
+func openFifo(t testing.TB, name string) {
 	t.Helper()
-	f, err := os.OpenFile(filepath.Join(os.TempDir(), "pitwall-keeper-"+strings.ReplaceAll(t.Name(), "/", "-")), os.O_WRONLY, 0)
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.WriteString("go\n")
 	f.Close()
-}
-
-// resume replaces a dead keeper.
-func (r *rig) resume(p Pipes) {
-	r.t.Helper()
-	c, err := Resume(r.ctx(), self(r.t), r.dir, p)
-	if err != nil {
-		r.t.Fatalf("Resume() = %v\n%s", err, r.troubles())
-	}
-	r.c = c
 }
 
 func terminate(t testing.TB, p Proc) {
@@ -87,4 +74,14 @@ func (r *rig) running(run uint32) {
 			r.t.Fatalf("run %d is never on: %+v", run, last)
 		}
 	}
+}
+
+// resume replaces a dead keeper.
+func (r *rig) resume(p Pipes) {
+	r.t.Helper()
+	c, err := Resume(r.ctx(), self(r.t), r.dir, p)
+	if err != nil {
+		r.t.Fatalf("Resume() = %v\n%s", err, r.troubles())
+	}
+	r.c = c
 }

@@ -136,7 +136,8 @@ func TestKilledKeeperLosesNothing(t *testing.T) {
 
 func TestAdoptedChildsExitIsKnownOrUnknownNeverInvented(t *testing.T) {
 	t.Parallel()
-	r := start(t, shell("echo ready; read x < "+fifo(t)+"; exit 7"))
+	gate := fifo(t)
+	r := start(t, shell("echo ready; read x < "+gate+"; exit 7"))
 	r.sawLineExact("ready")
 	kill(t, r.c.Keeper())
 	<-r.c.Done()
@@ -149,7 +150,7 @@ func TestAdoptedChildsExitIsKnownOrUnknownNeverInvented(t *testing.T) {
 	if s := r.phase(Running); s.Child != child || !s.Adopted || s.Run != 1 {
 		t.Fatalf("status = %+v, want child %+v adopted", s, child)
 	}
-	openFifo(t)
+	openFifo(t, gate)
 	e := r.event(EventExited).Exit
 	t.Logf("exit of an adopted child: %+v", *e)
 	if !e.Unknown && e.Code != 7 || e.Unknown && (e.Code != -1 || !strings.Contains(e.Reason, "unknown")) {

@@ -57,7 +57,7 @@ func TestFullDiskDropsWithAGapAndRecovers(t *testing.T) {
 			if e := r.event(EventRecovered); e.Dropped == 0 {
 				t.Errorf("recovered event = %+v", e)
 			}
-			openFifo(t)
+			openFifo(t, gate)
 			if e := r.event(EventExited).Exit; e.Code != 4 {
 				t.Errorf("exit = %+v", *e)
 			}
