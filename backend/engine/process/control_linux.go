@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -96,9 +97,6 @@ func (in *instance) launch(s engine.Spec) error {
 		}
 		return nil
 	}
-	if err := in.forgive(); err != nil {
-		return err
-	}
 	client, err = keeper.Start(ctx, in.engine.cfg.Exe, in.dir)
 	if err != nil {
 		// One that a server before this one had just started may be there.
@@ -131,20 +129,6 @@ func (in *instance) runs() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.live()
-}
-
-// forgive makes the state that the last keeper left one to start afresh from:
-// a command to start gives a new budget.
-func (in *instance) forgive() error {
-	st, err := keeper.ReadState(in.dir)
-	if err != nil {
-		return nil // never started, or unreadable, which the keeper replaces
-	}
-	st.Restarts, st.Delay, st.Until = nil, 0, time.Time{}
-	if !st.Phase.AtRest() {
-		st.Phase, st.Child = keeper.Stopped, keeper.Proc{}
-	}
-	return writeState(in.dir, st)
 }
 
 // ask takes the keeper's status. Answers are taken in the order in which they
@@ -208,12 +192,12 @@ func (in *instance) stop(ctx context.Context, o engine.StopOptions) error {
 	if c == nil {
 		return in.settle()
 	}
-	err = in.begin(ctx, in.insist(func(ctx context.Context, c *keeper.Client) error {
+	err = in.begin(ctx, func(ctx context.Context, c *keeper.Client) error {
 		if c == nil {
 			return nil
 		}
 		return c.Stop(ctx, options(o))
-	}), func(k keeper.Status, since time.Time) bool {
+	}, func(k keeper.Status, since time.Time) bool {
 		return k.Phase == keeper.Stopping && k.Since.After(since) || k.Phase.AtRest()
 	})
 	if err != nil {
@@ -227,41 +211,6 @@ func validStop(o engine.StopOptions) error {
 		return nil
 	}
 	return validSignal(o.Signal)
-}
-
-// insist makes a request that is made again to the next keeper when one dies
-// over it, unless a newer one of these has come since. Its keeper is nil when
-// nothing runs.
-func (in *instance) insist(request func(ctx context.Context, c *keeper.Client) error) func(ctx context.Context) error {
-	in.mu.Lock()
-	in.wish++
-	wish := in.wish
-	in.mu.Unlock()
-	return func(ctx context.Context) error {
-		for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
-			c, err := in.keeperOf()
-			if err == nil {
-				err = request(ctx, c)
-			}
-			if !errors.Is(err, keeper.ErrGone) && backend.CodeOf(err) != backend.Unavailable {
-				return err
-			}
-			in.mu.Lock()
-			newer, foreign := in.wish != wish, in.foreign
-			in.mu.Unlock()
-			if newer {
-				return nil
-			}
-			if foreign {
-				return err
-			}
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
 }
 
 // settle makes an instance stopped that was never started, because the server
@@ -291,7 +240,7 @@ func (in *instance) restart(ctx context.Context, o engine.StopOptions) error {
 	if ended || err != nil {
 		return err
 	}
-	err = in.begin(ctx, in.insist(func(ctx context.Context, c *keeper.Client) error {
+	err = in.begin(ctx, func(ctx context.Context, c *keeper.Client) error {
 		if c == nil {
 			return in.finishRestart(run)
 		}
@@ -299,7 +248,7 @@ func (in *instance) restart(ctx context.Context, o engine.StopOptions) error {
 			return nil
 		}
 		return c.Restart(ctx, options(o))
-	}), func(k keeper.Status, since time.Time) bool {
+	}, func(k keeper.Status, since time.Time) bool {
 		return k.Phase == keeper.Stopping && k.Since.After(since) || k.Run > run
 	})
 	if err != nil {
@@ -369,13 +318,18 @@ func (in *instance) amend(change func(*record)) error {
 
 // begin has a request on its way that takes long to be answered, and returns
 // when the keeper is seen to act on it, or has refused it. Acting is given the
-// time of the phase as it was before.
-func (in *instance) begin(ctx context.Context, request func(ctx context.Context) error, acting func(k keeper.Status, since time.Time) bool) error {
+// time of the phase as it was before. What a keeper acts on is in its state, so
+// that the next one finishes it.
+func (in *instance) begin(ctx context.Context, request requestFunc, acting func(k keeper.Status, since time.Time) bool) error {
 	in.mu.Lock()
 	before := in.kept.Since
+	in.wish++
+	wish := in.wish
 	in.mu.Unlock()
 	answer := make(chan error, 1)
-	if !in.engine.spawn(func() { answer <- request(in.engine.ctx) }) {
+	var acted atomic.Bool
+	ok := in.engine.spawn(func() { answer <- in.insist(in.engine.ctx, request, wish, &acted) })
+	if !ok {
 		return backend.Errorf(backend.Unavailable, "the engine is closed")
 	}
 	for {
@@ -383,12 +337,44 @@ func (in *instance) begin(ctx context.Context, request func(ctx context.Context)
 		changed, k := in.changed, in.kept
 		in.mu.Unlock()
 		if acting(k, before) {
+			acted.Store(true)
 			return nil
 		}
 		select {
 		case err := <-answer:
 			return err
 		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// requestFunc asks something of a keeper, which is nil when nothing runs.
+type requestFunc func(ctx context.Context, c *keeper.Client) error
+
+// insist makes a request again to the next keeper when one dies over it before
+// it acted, unless a newer request has come since.
+func (in *instance) insist(ctx context.Context, request requestFunc, wish uint64, acted *atomic.Bool) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
+		c, err := in.keeperOf()
+		if err == nil {
+			err = request(ctx, c)
+		}
+		if !errors.Is(err, keeper.ErrGone) && backend.CodeOf(err) != backend.Unavailable {
+			return err
+		}
+		in.mu.Lock()
+		newer, foreign := in.wish != wish, in.foreign
+		in.mu.Unlock()
+		switch {
+		case newer, acted.Load():
+			return nil
+		case foreign:
+			return err
+		}
+		select {
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -158,17 +158,6 @@ func (in *instance) resumeOnce(ctx context.Context, pipes keeper.Pipes) error {
 	if err := in.ask(ctx, c); err != nil && !errors.Is(err, keeper.ErrGone) {
 		in.engine.notice(in.id, backend.LevelError, err.Error())
 	}
-	in.mu.Lock()
-	stopping := in.kept.Phase == keeper.Stopping
-	in.mu.Unlock()
-	if stopping {
-		// The grace that the old one counted down is lost: it counts anew.
-		in.engine.spawn(func() {
-			if err := c.Stop(in.engine.ctx, keeper.StopOptions{}); err != nil && !errors.Is(err, keeper.ErrGone) {
-				in.engine.cfg.Log.Warn("stop is not carried on", "instance", in.id, "error", err)
-			}
-		})
-	}
 	return nil
 }
 
@@ -332,27 +321,59 @@ func (in *instance) hear(c *keeper.Client, events []keeper.Event) {
 	}
 }
 
-// dismiss ends a keeper that has nothing to keep: what it knows is on disk.
+// dismiss ends a keeper that has nothing to keep: what it knows is on disk. One
+// that was given work meanwhile refuses, and is held on to.
 func (in *instance) dismiss(c *keeper.Client) {
 	in.ops.Lock()
 	defer in.ops.Unlock()
-	in.mu.Lock()
-	idle := in.kept.Phase.AtRest()
-	in.mu.Unlock()
-	if idle && in.release(c) {
-		in.shutDown(c)
+	if in.engine.ctx.Err() == nil {
+		in.end(c)
 	}
 }
 
-// shutDown ends a keeper, also while the engine closes.
-func (in *instance) shutDown(c *keeper.Client) {
+// end ends a keeper that has nothing to keep, and reports whether it did. The
+// caller holds ops.
+func (in *instance) end(c *keeper.Client) bool {
+	ctx, cancel := context.WithTimeout(in.engine.ctx, operation)
+	defer cancel()
+	if err := in.ask(ctx, c); err != nil {
+		return false // it is gone, or is going to be followed by another
+	}
+	if in.runs() || !in.release(c) {
+		return false
+	}
+	if in.shutDown(c) {
+		c.Close()
+		return true
+	}
+	in.keep(ctx, c)
+	return false
+}
+
+// keep takes back a keeper that was released, and that is followed still. The
+// caller holds ops.
+func (in *instance) keep(ctx context.Context, c *keeper.Client) {
+	in.mu.Lock()
+	in.client = c
+	in.mu.Unlock()
+	if err := in.ask(ctx, c); err != nil {
+		in.engine.cfg.Log.Warn("keeper does not answer", "instance", in.id, "error", err)
+	}
+	select {
+	case <-c.Done():
+		// Who followed it may have found it released.
+		in.engine.spawn(func() { in.bereaved(c) })
+	default:
+	}
+}
+
+// shutDown asks a keeper to end, also while the engine closes. It reports
+// whether it does.
+func (in *instance) shutDown(c *keeper.Client) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	err := c.Shutdown(ctx, false)
-	if err != nil && !errors.Is(err, keeper.ErrGone) {
-		in.engine.cfg.Log.Warn("keeper does not end", "instance", in.id, "error", err)
-	}
-	c.Close()
+	return err == nil || errors.Is(err, keeper.ErrGone)
 }
 
 // farewell is how long an idle keeper may take to end before it is left to the
@@ -426,7 +447,6 @@ func (in *instance) letGo(c *keeper.Client) {
 	in.mu.Unlock()
 	if idle {
 		in.shutDown(c)
-		return
 	}
 	c.Close()
 }

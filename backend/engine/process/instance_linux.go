@@ -314,8 +314,8 @@ func (in *instance) remove() error {
 	if live {
 		return backend.Errorf(backend.Conflict, "instance %s is %s: stop it first", in.id, state)
 	}
-	if client != nil && in.release(client) {
-		in.shutDown(client)
+	if client != nil && !in.end(client) && in.runs() {
+		return backend.Errorf(backend.Conflict, "instance %s was just started: stop it first", in.id)
 	}
 	if err := in.removeFiles(); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"pitwall/backend"
 	"pitwall/backend/engine"
@@ -147,6 +148,30 @@ func TestUnstartedInstanceIsPending(t *testing.T) {
 	}
 	if s := await(t, e, "unstarted", "running instance", in(backend.InstanceRunning)); s.Run != 1 || s.Restarts != 0 {
 		t.Errorf("its first run is %d, with %d restarts", s.Run, s.Restarts)
+	}
+}
+
+// TestRestartOutlivesItsKeeper kills the keeper while it waits for a stubborn
+// program to take the stop signal.
+func TestRestartOutlivesItsKeeper(t *testing.T) {
+	cfg := quick(t)
+	e := open(t, cfg)
+	defer endAll(t, e)
+	spec := script("stubborn", `trap '' TERM; echo "pid $$"; while :; do sleep 0.02; done`)
+	spec.Stop.Grace = backend.Duration(300 * time.Millisecond)
+	if err := e.Start(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(cfg.Dir, "stubborn")
+	await(t, e, "stubborn", "running instance", in(backend.InstanceRunning))
+	eventually(t, "trap", func() bool { return len(output(t, dir)) > 0 })
+	if err := e.Restart(t.Context(), "stubborn", engine.StopOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	kill(t, keeperOf(t, dir))
+	s := await(t, e, "stubborn", "second run", func(s engine.Status) bool { return s.Run == 2 && s.State == backend.InstanceRunning })
+	if n := leaders(t, "stubborn"); n != 1 || s.Restarts != 0 {
+		t.Errorf("after its restart there are %d processes, and %d restarts by itself", n, s.Restarts)
 	}
 }
 
