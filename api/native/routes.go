@@ -33,7 +33,8 @@ func (h *Handler) table() []route {
 		listing(h, wire.Nodes, "Machines, the server's own first.", backend.Backend.Nodes),
 		listing(h, wire.Documents, "Documents of a kind.", backend.Backend.Documents),
 	}
-	return append(routes,
+	return append(
+		routes,
 		route{
 			method: "POST", path: wire.Prefix + "/do/{verb}", summary: "Carries out a command.",
 			reply: reflect.TypeFor[wire.Result](), serve: h.do,

@@ -23,7 +23,11 @@ func quick(int) time.Duration { return time.Millisecond }
 // handler.
 func serve(t *testing.T, l net.Listener, b backend.Backend) *native.Handler {
 	t.Helper()
-	h := native.New(native.Config{Backend: b, Version: "test", AllowUpgrade: func(*http.Request) error { return nil }})
+	cfg := native.Config{Backend: b, Version: "test", AllowUpgrade: func(*http.Request) error { return nil }}
+	if fake, ok := b.(*backendtest.Fake); ok {
+		cfg.Now = fake.Now // A server and its logs have one clock.
+	}
+	h := native.New(cfg)
 	mux := http.NewServeMux()
 	h.Mount(mux)
 	ctx, cancel := context.WithCancel(context.Background())

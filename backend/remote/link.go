@@ -37,7 +37,7 @@ func (c *Client) keep() {
 			c.fail(err, attempt)
 		} else {
 			up := time.Now()
-			err = c.carry(ws)
+			c.carry(ws)
 			if time.Since(up) > steady {
 				attempt = 0
 			}
@@ -120,8 +120,9 @@ func (c *Client) dial(ctx context.Context, path string) (*websocket.Conn, error)
 	return nil, c.explain(ctx, err)
 }
 
-// carry opens every stream on a new websocket and reads until it is lost.
-func (c *Client) carry(ws *websocket.Conn) error {
+// carry opens every stream on a new websocket and reads until it is lost. Why
+// it was is in the link's state.
+func (c *Client) carry(ws *websocket.Conn) {
 	n := newConn(ws, c.cfg)
 	c.mu.Lock()
 	c.conn = n
@@ -140,7 +141,6 @@ func (c *Client) carry(ws *websocket.Conn) error {
 	}
 	c.mu.Unlock()
 	c.setLink(backend.LinkDown, c.explain(c.ctx, err), 0)
-	return err
 }
 
 // openOn opens a stream on a websocket, with the client locked so that the

@@ -63,6 +63,7 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			b := newBench(t, remote.Config{})
 			b.fake.Lines(b.instance.ID, "", "line 0")
+			b.fake.Advance(time.Microsecond)
 			list, err := b.client.Apps(b.ctx, backend.AppQuery{})
 			if err != nil {
 				t.Fatal(err)
@@ -92,6 +93,7 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 							return
 						}
 					}
+					b.fake.Advance(time.Microsecond)
 					b.fake.Lines(b.instance.ID, "", fmt.Sprintf("line %d", n))
 					b.fake.Emit(backend.Event{Ref: b.app.Ref(), OwnerID: b.app.ID, Message: "something happened"})
 				}
@@ -215,13 +217,59 @@ func TestFollowFromTheEndMissesNothing(t *testing.T) {
 	link := b.link(t)
 	b.proxy.setDown(true)
 	b.until(t, link, backend.LinkDown)
-	// The server's clock is the real one, the fake's is not.
-	b.fake.Advance(time.Since(b.fake.Now()) + time.Minute)
+	b.fake.Advance(time.Minute)
 	b.fake.Lines(b.instance.ID, "", "meanwhile")
 	b.proxy.setDown(false)
 	entries, err := feed.Next(b.ctx)
 	if err != nil || len(entries) != 1 || entries[0].Text != "meanwhile" {
 		t.Errorf("Next() = %v, %v, want the line of meanwhile alone", entries, err)
+	}
+}
+
+// TestTailThatWasCutOffMissesNothing loses the link after the feed was opened
+// and before any of its lines came, which the credit holds back.
+func TestTailThatWasCutOffMissesNothing(t *testing.T) {
+	for _, old := range []int{0, 1, 5} {
+		b := newBench(t, remote.Config{})
+		var want []string
+		for n := range old {
+			b.fake.Lines(b.instance.ID, "", fmt.Sprint("old ", n))
+			want = append(want, fmt.Sprint("old ", n))
+		}
+		want = want[max(0, len(want)-2):]
+		b.fake.Advance(time.Minute)
+		// What the server sends after its handshake and the frame that
+		// says that the feed is open does not come through.
+		first := true
+		b.proxy.setBudget(func() (int64, int64) {
+			if !first {
+				return -1, -1
+			}
+			first = false
+			return -1, 300
+		})
+		feed, err := b.client.Logs(b.ctx, backend.LogQuery{Apps: []string{b.app.ID}, Tail: 2, Follow: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.fake.Advance(time.Minute)
+		for n := range 10 {
+			b.fake.Lines(b.instance.ID, "", fmt.Sprint("new ", n))
+			want = append(want, fmt.Sprint("new ", n))
+		}
+		var got []string
+		for len(got) < len(want) {
+			entries, err := feed.Next(b.ctx)
+			if err != nil {
+				t.Fatalf("Next() after %q = %v", got, err)
+			}
+			for _, e := range entries {
+				got = append(got, e.Text)
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("with %d old lines: read %q, want %q", old, got, want)
+		}
 	}
 }
 

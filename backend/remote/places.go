@@ -38,6 +38,8 @@ func (p *watchPlace) query() (any, error) { return p.asked, nil }
 
 func (p *watchPlace) opened(f wire.Frame) { p.asked.Since = max(p.asked.Since, f.Since) }
 
+func (p *watchPlace) again() bool { return false }
+
 func (p *watchPlace) received(items []json.RawMessage) ([]json.RawMessage, error) {
 	if len(items) == 0 {
 		return nil, nil
@@ -57,6 +59,7 @@ type samplesPlace struct{ asked backend.SampleQuery }
 
 func (p samplesPlace) query() (any, error) { return p.asked, nil }
 func (samplesPlace) opened(wire.Frame)     {}
+func (samplesPlace) again() bool           { return false }
 func (samplesPlace) received(items []json.RawMessage) ([]json.RawMessage, error) {
 	return items, nil
 }
@@ -75,15 +78,12 @@ func (p *statsPlace) query() (any, error) {
 }
 
 func (*statsPlace) opened(wire.Frame) {}
+func (*statsPlace) again() bool       { return false }
 
 func (p *statsPlace) received(items []json.RawMessage) ([]json.RawMessage, error) {
 	p.begun = p.begun || len(items) > 0
 	return items, nil
 }
-
-// settled is how long after its opening a feed has surely given the first
-// lines that it has.
-const settled = 2 * time.Second
 
 // logsPlace is the cursor after which a log goes on.
 type logsPlace struct {
@@ -93,38 +93,51 @@ type logsPlace struct {
 	lines int            // those that Limit counts
 	skip  int            // entries that come again and are dropped
 	since time.Time      // when the server first opened it, by its clock
-	begun time.Time      // the same by ours
+
+	// A feed that follows from a tail and got nothing of it before the link
+	// was lost asks for the two apart: the tail of what was there when it
+	// was opened, then what came since.
+	history, passed bool // asking for the first, and past it
 }
 
 func (p *logsPlace) opened(f wire.Frame) {
-	if p.begun.IsZero() {
-		p.since, p.begun = f.Time, time.Now()
+	if p.since.IsZero() {
+		p.since = f.Time
 	}
 }
 
 // query returns the rest of what was asked for.
 func (p *logsPlace) query() (any, error) {
 	q := p.asked
+	p.history = false
 	switch {
 	case q.Before != "":
 		// What lies before a cursor does not change: it is asked for
 		// again and what came is dropped.
 		p.skip = p.count
-		return q, nil
 	case p.after != "":
 		q.After, q.Tail = p.after, 0
 		if q.Limit > 0 {
 			q.Limit = max(1, q.Limit-p.lines)
 		}
-		return q, nil
-	case p.begun.IsZero() || !q.Follow || q.After != "" || q.From != 0 || !q.Since.IsZero():
-		return q, nil
-	case q.Tail == 0 || time.Since(p.begun) > settled:
-		// Nothing came, so the feed stands where it began: at the end of
-		// the log as it was then.
+	case p.since.IsZero() || !q.Follow || q.After != "" || q.From != 0:
+		// Where it starts does not depend on when it is asked.
+	case q.Tail > 0 && !p.passed:
+		p.history = true
+		q.Follow, q.Until = false, p.since
+	case q.Tail > 0 || q.Since.IsZero():
 		q.Tail, q.Since = 0, p.since
 	}
 	return q, nil
+}
+
+// again tells whether the end of a feed is that of its history alone.
+func (p *logsPlace) again() bool {
+	if !p.history {
+		return false
+	}
+	p.history, p.passed = false, true
+	return true
 }
 
 func (p *logsPlace) received(items []json.RawMessage) ([]json.RawMessage, error) {

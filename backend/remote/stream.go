@@ -22,6 +22,9 @@ type place interface {
 	opened(wire.Frame)
 	// received tells what came, in order, and returns what is new of it.
 	received(items []json.RawMessage) ([]json.RawMessage, error)
+	// again is asked at the regular end: true asks for what query says
+	// then.
+	again() bool
 }
 
 // stream is one feed, over any number of connections.
@@ -68,6 +71,15 @@ func (c *Client) subscribe(ctx context.Context, kind string, p place) (*stream, 
 		return nil, err
 	}
 	return s, nil
+}
+
+// reopen asks for a stream again on a connection that is still there.
+func (c *Client) reopen(n *conn, s *stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, open := c.streams[s]; open && c.conn == n {
+		c.openOn(n, s)
+	}
 }
 
 // await waits until the server has opened the stream, it has ended, or a try
@@ -151,7 +163,7 @@ func (s *stream) take(n *conn, f wire.Frame) error {
 	case wire.Lagged:
 		s.frames = append(s.frames, f)
 	case wire.End:
-		return s.ended(f)
+		return s.ended(n, f)
 	}
 	s.notify()
 	return nil
@@ -160,7 +172,13 @@ func (s *stream) take(n *conn, f wire.Frame) error {
 // ended takes the server's word that the feed is over. A server that is not
 // ready is no end of a feed that was open before: its connection is dropped,
 // to be tried again.
-func (s *stream) ended(f wire.Frame) error {
+func (s *stream) ended(n *conn, f wire.Frame) error {
+	if f.Error == nil && s.place.again() {
+		s.conn = nil
+		// The client is locked before a stream, so not from here.
+		s.client.wg.Go(func() { s.client.reopen(n, s) })
+		return nil
+	}
 	if f.Error == nil {
 		s.over(io.EOF)
 		return nil
