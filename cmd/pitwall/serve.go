@@ -179,12 +179,42 @@ func (c *cli) downCommand() *cobra.Command {
 				defer b.Close()
 				return timed(ctx, c.down(ctx, b, &a, apps))
 			}
-			return c.with(ctx, func(ctx context.Context, b backend.Backend) error { return c.down(ctx, b, &a, apps) })
+			return timed(ctx, c.downHere(ctx, &a))
 		},
 	}
 	a.flags(cmd)
 	cmd.Flags().BoolVar(&apps, "apps", false, "stop everything that it runs first")
 	return cmd
+}
+
+// downHere stops what runs without a server: one is made for it, which takes
+// everything back and ends it.
+func (c *cli) downHere(ctx context.Context, a *action) error {
+	down := backend.Down{Apps: true, Intent: a.intent()}
+	if err := c.confirm([]named{{"everything that runs", down}}, false); err != nil {
+		return err
+	}
+	s, err := c.stateFolder()
+	if err != nil {
+		return err
+	}
+	srv, err := c.startServer(ctx, serveOptions{state: s, log: c.quietLog()})
+	if err != nil {
+		return err
+	}
+	b, err := c.dialState(ctx, s)
+	if err != nil {
+		return errors.Join(err, srv.close())
+	}
+	defer b.Close()
+	res, err := b.Do(ctx, down)
+	if err != nil {
+		return errors.Join(err, srv.close())
+	}
+	if err := c.printOperation(res.Operation); err != nil {
+		return errors.Join(err, srv.close())
+	}
+	return srv.wait(ctx)
 }
 
 // down ends the server and waits until it lets go.
