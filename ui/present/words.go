@@ -3,6 +3,7 @@ package present
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"pitwall/backend"
@@ -71,9 +72,13 @@ func App(a backend.App, now time.Time) Word {
 	return w
 }
 
-// Troubled reports whether an app has had errors a moment ago.
+// Troubled reports whether an app has had errors a moment ago, or has one that
+// stays, which has no time.
 func Troubled(a backend.App, now time.Time) bool {
-	return a.ErrorsPerMinute > 0 || a.LastError != "" && now.Sub(a.LastErrorAt) < fresh
+	if a.ErrorsPerMinute > 0 {
+		return true
+	}
+	return a.LastError != "" && (a.LastErrorAt.IsZero() || now.Sub(a.LastErrorAt) < fresh)
 }
 
 func appWord(a backend.App) Word {
@@ -144,6 +149,24 @@ func Instance(i backend.Instance) Word {
 		return w
 	}
 	return Word{theme.Blocked, flag}
+}
+
+// Reason says why an instance is in its state, where that is more than the
+// state's word; of one that waits, when it is started again.
+func Reason(i backend.Instance, now time.Time) safe.Text {
+	reason := i.Reason
+	if reason == string(i.State) {
+		reason = ""
+	}
+	if i.State != backend.InstanceCrashed || i.NextStart.IsZero() {
+		return safe.Clean(reason)
+	}
+	reason, _, _ = strings.Cut(reason, ", next start") // as it was then
+	next := safe.Join(safe.Literal(" "), safe.Literal("next start"), Until(i.NextStart, now))
+	if reason == "" {
+		return next
+	}
+	return safe.Join(safe.Literal(", "), safe.Clean(reason), next)
 }
 
 // Run returns the state of a run.

@@ -73,12 +73,27 @@ func readApp(ctx context.Context, b backend.Backend, ref backend.Ref) (about, er
 		return a, fmt.Errorf("read instances: %w", err)
 	}
 	a.instances = instances.Items
+	a.measure()
 	releases, err := b.Releases(ctx, backend.ReleaseQuery{App: ref.ID, Page: backend.Page{Limit: few}})
 	if err != nil {
 		return a, fmt.Errorf("read releases: %w", err)
 	}
 	a.releases = releases.Items
 	return a, a.history(ctx, b, ref.ID, backend.RunQuery{Apps: []string{ref.ID}})
+}
+
+// measure sums what the instances use, where the app itself was not measured.
+func (a *about) measure() {
+	if a.app.RSS > 0 || a.app.CPU > 0 {
+		return
+	}
+	connections := 0
+	for _, i := range a.instances {
+		a.app.CPU += i.CPU
+		a.app.RSS += i.RSS
+		connections += i.Connections
+	}
+	a.app.Connections = max(a.app.Connections, connections)
 }
 
 func readInstance(ctx context.Context, b backend.Backend, ref backend.Ref) (about, error) {

@@ -172,7 +172,7 @@ func (v *view) instances(p *page, list []backend.Instance) {
 		m := p.th.Mark(w.State)
 		p.line(3, word{text: m.Glyph, style: m.Style}, word{safe.Clean(i.Name()), p.th.Instance(i.Name()), 10},
 			word{w.Text, m.Style, 9}, word{text: present.Text("run %d", i.Run), style: p.th.Dim},
-			word{text: v.deps.Age(i.Since), style: p.th.Dim}, word{text: safe.Clean(i.Reason)})
+			word{text: v.deps.Age(i.Since), style: p.th.Dim}, word{text: present.Reason(i, v.deps.Now())})
 	}
 }
 

@@ -1,6 +1,8 @@
 package describe
 
 import (
+	"strconv"
+
 	"pitwall/backend"
 	"pitwall/ui/present"
 	"pitwall/ui/safe"
@@ -9,18 +11,15 @@ import (
 func (v *view) instance(p *page, i backend.Instance) {
 	l := safe.Literal
 	p.title(safe.Clean(i.App+i.Job+" "+i.Name()), present.Instance(i))
-	p.field(l("why"), safe.Clean(i.Reason))
+	p.field(l("why"), present.Reason(i, v.deps.Now()))
 	p.field(l("since"), v.ago(i.Since))
-	if !i.NextStart.IsZero() {
-		p.field(l("next start"), present.Until(i.NextStart, v.deps.Now()))
-	}
 	if i.LastExit != nil {
 		p.styled(l("last exit"), present.Text("%s, %s", i.LastExit, v.ago(i.LastExit.Time)), p.th.Bad)
 	}
 	p.styled(l("last error"), safe.Clean(i.LastError), p.th.Bad)
 	p.field(l("process"), present.Number(i.PID))
 	p.field(l("port"), present.Number(i.Port))
-	p.field(l("run"), present.Text("%d, %d restarts by itself", i.Run, i.Restarts))
+	p.field(l("run"), present.Text("%d, started again by itself %s", i.Run, times(i.Restarts)))
 	p.field(l("release"), present.Number(i.Release))
 	p.field(l("uses"), usage(i.CPU, i.RSS, i.Connections))
 	limits(p, i.MemoryLimit, 0)
@@ -29,6 +28,13 @@ func (v *view) instance(p *page, i backend.Instance) {
 	p.field(l("made"), v.ago(i.Created))
 	p.field(l("environment"), safe.Clean(i.EnvHash))
 	p.field(l("id"), safe.Clean(i.ID))
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return strconv.Itoa(n) + " times"
 }
 
 func (v *view) job(p *page, j backend.Job) {
@@ -77,7 +83,7 @@ func concurrency(c backend.Concurrency) safe.Text {
 	return safe.Literal("the new run is skipped")
 }
 
-// tail is how many of a run's last lines a list shows.
+// tail is how many of a run's last lines a list shows, from the telling one on.
 const tail = 3
 
 func (v *view) runs(p *page, list []backend.Run) {
@@ -98,7 +104,8 @@ func (v *view) runs(p *page, list []backend.Run) {
 		if n > 0 && r.State != backend.RunFailed {
 			continue
 		}
-		for _, s := range r.LastLines[max(0, len(r.LastLines)-tail):] {
+		from := max(0, min(present.Telling(r.LastLines), len(r.LastLines)-tail))
+		for _, s := range r.LastLines[from:min(from+tail, len(r.LastLines))] {
 			p.line(7, word{text: safe.Clean(s), style: p.th.Dim})
 		}
 	}

@@ -137,7 +137,7 @@ func (v *view) columns() []table.Column[*backend.Event] {
 		{Title: l("WHAT HAPPENED"), Min: 16, Flex: true, Cell: func(e row) table.Cell {
 			return table.Cell{Text: safe.Clean(e.Message)}
 		}},
-		{Title: l("BY"), Min: 6, Max: 14, Priority: 5, Cell: func(e row) table.Cell {
+		{Title: l("BY"), Min: 8, Max: 14, Priority: 5, Cell: func(e row) table.Cell {
 			return table.Cell{Text: safe.Clean(e.Author), Style: th.Dim}
 		}},
 	}

@@ -66,14 +66,20 @@ func (v *view) figures() []table.Column[row] {
 		Cell: func(i row) table.Cell { return table.Cell{Text: v.deps.Age(i.Since), Style: dim.Dim} },
 	}
 	return []table.Column[row]{
-		number(l("PID"), 7, func(i row) int { return i.PID }),
-		number(l("PORT"), 8, func(i row) int { return i.Port }),
+		figure(number(l("PID"), 7, func(i row) int { return i.PID })),
+		figure(number(l("PORT"), 8, func(i row) int { return i.Port })),
 		number(l("RUN"), 6, func(i row) int { return i.Run }),
 		number(l("RESTARTS"), 3, func(i row) int { return i.Restarts }),
 		cpu, memory,
 		number(l("CONNS"), 6, func(i row) int { return v.now(i).Connections }),
 		since,
 	}
+}
+
+// figure keeps room for five digits.
+func figure(c table.Column[row]) table.Column[row] {
+	c.Min = len("65535")
+	return c
 }
 
 // now is the instance with what was measured of it since.
@@ -102,12 +108,10 @@ func (v *view) memory(i row) table.Cell {
 // why says why the instance is in its state; of one that runs well, how it
 // ended last.
 func (v *view) why(i row) safe.Text {
+	reason := present.Reason(*i, v.deps.Now())
 	switch {
-	case i.State == backend.InstanceCrashed && !i.NextStart.IsZero():
-		next := present.Until(i.NextStart, v.deps.Now())
-		return safe.Join(safe.Text{}, safe.Clean(i.Reason), safe.Literal(" · next start "), next)
-	case i.Reason != "":
-		return safe.Clean(i.Reason)
+	case !reason.Empty():
+		return reason
 	case i.LastExit != nil:
 		return present.Text("run %d before: %s", i.Run-1, i.LastExit)
 	}

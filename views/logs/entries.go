@@ -3,6 +3,7 @@ package logs
 import (
 	"cmp"
 	"strconv"
+	"strings"
 
 	"pitwall/backend"
 	"pitwall/ui"
@@ -63,9 +64,13 @@ func (v *view) label(e backend.LogEntry) safe.Text {
 
 // divider says what happened between the lines.
 func (v *view) divider(e backend.LogEntry) logview.Entry {
+	text := cmp.Or(e.Divider.Text, e.Divider.Kind)
+	if e.Process != "" { // its name is there already
+		text = strings.TrimPrefix(text, e.App+" ")
+		text = strings.TrimPrefix(text, backend.InstanceName(e.Process, e.Index)+" ")
+	}
 	return logview.Entry{
-		Kind: logview.Divider, Time: e.Time, Label: v.label(e),
-		Text: safe.Clean(cmp.Or(e.Divider.Text, e.Divider.Kind)), Cursor: string(e.Cursor),
+		Kind: logview.Divider, Time: e.Time, Label: v.label(e), Text: safe.Clean(text), Cursor: string(e.Cursor),
 	}
 }
 

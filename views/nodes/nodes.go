@@ -4,12 +4,14 @@ package nodes
 import (
 	"context"
 	"slices"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
 	"pitwall/backend"
 	"pitwall/ui"
 	"pitwall/ui/action"
+	"pitwall/ui/dialog"
 	"pitwall/ui/present"
 	"pitwall/ui/safe"
 	"pitwall/ui/table"
@@ -115,9 +117,33 @@ func (v *view) Title() safe.Text { return safe.Literal("nodes") }
 
 // Actions lead to what runs on the node.
 func (v *view) Actions() []action.Action {
-	_, ok := v.Table.Selected()
+	n, ok := v.Table.Selected()
 	open := present.Open(v.deps, safe.Literal("every instance"), ui.Place{View: "instances"}, ok)
-	return v.deps.Keymap.Bind(slices.Concat([]action.Action{open}, v.Table.Actions()))
+	about := action.Action{
+		ID: "node.describe", Keys: []string{"d"}, Title: safe.Literal("all that is known of the node"), Label: safe.Literal("describe"),
+		Enabled: func() (bool, safe.Text) { return ok, safe.Literal("no node is selected") },
+		Run: func(action.Input) tea.Cmd {
+			if !ok {
+				return nil
+			}
+			return v.deps.Open(&dialog.Message{Title: safe.Clean(n.Name), Lines: describe(n)})
+		},
+	}
+	return v.deps.Keymap.Bind(slices.Concat([]action.Action{open, about}, v.Table.Actions()))
+}
+
+// describe says what there is no room for in a row.
+func describe(n *backend.Node) []safe.Text {
+	lines := []safe.Text{present.Text("%s, engine %s, version %s", n.State, n.Engine, n.Version)}
+	for _, f := range [...][2]string{
+		{"", n.Reason}, {"state folder ", n.StateDir}, {"listens on ", strings.Join(n.Addresses, ", ")},
+		{"control groups ", n.Cgroup}, {"id ", n.ID},
+	} {
+		if f[1] != "" {
+			lines = append(lines, safe.Clean(f[0]+f[1]))
+		}
+	}
+	return lines
 }
 
 var (

@@ -95,7 +95,7 @@ func (v *view) columns() []table.Column[*backend.Operation] {
 			return table.Cell{Text: w.Text, Style: th.Mark(w.State).Style}
 		}},
 		{Title: l("HOW IT WENT"), Min: 10, Flex: true, Priority: 1, Cell: func(o row) table.Cell { return v.outcome(o) }},
-		{Title: l("BY"), Min: 6, Max: 14, Priority: 2, Less: func(a, b row) bool { return a.Author < b.Author },
+		{Title: l("BY"), Min: 8, Max: 14, Priority: 2, Less: func(a, b row) bool { return a.Author < b.Author },
 			Cell: func(o row) table.Cell { return table.Cell{Text: safe.Clean(o.Author)} }},
 		{Title: l("FROM"), Min: 7, Max: 10, Priority: 5, Cell: func(o row) table.Cell {
 			return table.Cell{Text: safe.Clean(o.Source), Style: th.Dim}

@@ -5,6 +5,7 @@ package runs
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -154,13 +155,14 @@ func (v *view) owner(r *backend.Run) string {
 	return r.App + " " + name
 }
 
-// exit says how it ended; of a failure, with its last line.
+// exit says how it ended; of a failure, with the line that tells most.
 func (v *view) exit(r *backend.Run) safe.Text {
 	end := present.Exit(*r)
 	if r.State != backend.RunFailed || len(r.LastLines) == 0 {
 		return end
 	}
-	return safe.Join(safe.Literal(" "), end, present.Text("%q", r.LastLines[len(r.LastLines)-1]))
+	last := strings.TrimSpace(r.LastLines[present.Telling(r.LastLines)])
+	return safe.Join(safe.Literal(" "), end, safe.Clean("\""+last+"\""))
 }
 
 // Title is what ran.
