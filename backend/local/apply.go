@@ -415,9 +415,6 @@ func (b *Backend) appliedApp(ctx context.Context, op *operation, a appChange, pr
 		return nil
 	}
 	if a.effect == effectReplace {
-		if err := b.settlePlaces(ctx, a.id); err != nil {
-			return err
-		}
 		err := b.roll(ctx, op, a.id, prefix, func(m sqlite.Instance) bool { return m.Instance.Release != r.App.Release })
 		if err != nil {
 			return err

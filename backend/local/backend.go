@@ -143,10 +143,11 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 		return nil, fmt.Errorf("load state: %w", err)
 	}
 	b.load(st)
+	b.syncEdges(slices.Sorted(maps.Keys(b.apps)))
 	if err := b.resume(); err != nil {
+		b.Close()
 		return nil, fmt.Errorf("resume operations: %w", err)
 	}
-	b.syncEdges(slices.Sorted(maps.Keys(b.apps)))
 	b.spawn(b.follow)
 	b.spawn(b.schedule)
 	b.spawn(b.expireLevels)

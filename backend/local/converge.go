@@ -279,6 +279,8 @@ type place struct {
 	index   int
 }
 
+// misplaced compares the places of an app with its instances. The caller holds
+// mu or changing.
 func (b *Backend) misplaced(app sqlite.App, members []sqlite.Instance) (missing []place, surplus []string) {
 	have := make(map[place]bool)
 	tried := trials(members)
@@ -291,7 +293,7 @@ func (b *Backend) misplaced(app sqlite.App, members []sqlite.Instance) (missing 
 		switch {
 		case !ok || in.Index >= p.Instances || app.Deleting:
 			surplus = append(surplus, in.ID)
-		case tried[in.ID] && app.App.Operation == "":
+		case tried[in.ID] && b.live[m.TriedBy] == nil:
 			// Nobody sees the trial through: whoever is ready stays.
 			if in.Ready {
 				surplus = append(surplus, m.Replaces)
@@ -338,7 +340,7 @@ func (c *change) newInstance(app sqlite.App, process string, index int, replaces
 			State: backend.InstancePending, Attached: true, Release: a.Release, Since: c.now, Created: c.now,
 			MemoryLimit: p.Memory, Node: c.b.cfg.Node.ID,
 		},
-		Replaces: replaces, FirstRun: last + 1, Recorded: last, Trigger: c.trigger(),
+		Replaces: replaces, TriedBy: c.cause.operation, FirstRun: last + 1, Recorded: last, Trigger: c.trigger(),
 	}, c.flushInstance)
 	return id, nil
 }

@@ -177,7 +177,13 @@ func (b *Backend) dequeue(op *operation) {
 // run does an operation's work and ends it by the outcome. When the server
 // closes meanwhile, the operation stays as it is for the next one.
 func (op *operation) run() {
-	err := op.plan.work(op.ctx, op)
+	var err error
+	if !op.plan.atOnce { // before that it is not known what runs
+		err = op.b.until(op.ctx, func() (bool, error) { return op.b.adopted, nil })
+	}
+	if err == nil {
+		err = op.plan.work(op.ctx, op)
+	}
 	if err != nil && errors.Is(context.Cause(op.ctx), errClosing) {
 		return
 	}

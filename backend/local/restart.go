@@ -46,6 +46,9 @@ func (c *change) beginRestart(app, instance string, op *operation) error {
 // new ones of the present release. The first that does not become ready ends
 // it, and the rest is left as it is.
 func (b *Backend) roll(ctx context.Context, op *operation, app, prefix string, which func(m sqlite.Instance) bool) error {
+	if err := b.settlePlaces(ctx, app); err != nil {
+		return err
+	}
 	b.mu.RLock()
 	var all []sqlite.Instance
 	for _, m := range slices.SortedFunc(b.membersOf(app), byPlace) {

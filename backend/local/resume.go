@@ -32,6 +32,7 @@ func (b *Backend) resume() error {
 			return err
 		}
 	}
+	b.spawn(func(context.Context) { b.startQueued() })
 	return nil
 }
 
@@ -50,39 +51,41 @@ func (b *Backend) resumeOne(r sqlite.Operation) error {
 			return b.resumeRunning(op, cmd, work)
 		}
 	}
-	err = b.change(context.Background(), cause{operation: op.id, author: op.author, durable: true}, func(c *change) error {
-		c.finish(op, errRestarted)
-		return nil
-	})
-	if err != nil {
+	if err := b.giveUpOn(op, errRestarted); err != nil {
 		return err
 	}
 	return b.takeUp(r, cmd)
+}
+
+// giveUpOn ends an operation that can not be gone on with.
+func (b *Backend) giveUpOn(op *operation, why error) error {
+	return b.change(context.Background(), cause{operation: op.id, author: op.author, durable: true}, func(c *change) error {
+		c.finish(op, why)
+		return nil
+	})
 }
 
 // resumeQueued lets an operation that had not begun wait for its turn again.
 func (b *Backend) resumeQueued(op *operation, cmd backend.Command) error {
 	p, err := b.plan(cmd)
 	if err != nil {
-		b.end(op, err)
-		return nil
+		return b.giveUpOn(op, err)
 	}
+	p.preempt = false // its turn was settled when it was accepted
 	op.plan = p
-	err = b.change(context.Background(), cause{operation: op.id, author: op.author}, func(c *change) error {
+	return b.change(context.Background(), cause{operation: op.id, author: op.author}, func(c *change) error {
 		c.enqueue(op)
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	b.spawn(func(context.Context) { b.startQueued() })
-	return nil
 }
 
 // workAgain is what is left to do of an operation that had begun; nil when it
 // can not be gone on with.
 func (b *Backend) workAgain(r sqlite.Operation, cmd backend.Command) func(context.Context, *operation) error {
-	if b.names[r.Op.Scope.Qualify(r.Op.Ref.Name)] != r.Op.Ref.ID {
+	b.mu.RLock()
+	known := b.names[r.Op.Scope.Qualify(r.Op.Ref.Name)] == r.Op.Ref.ID
+	b.mu.RUnlock()
+	if !known {
 		return nil
 	}
 	switch c := cmd.(type) {
@@ -116,12 +119,7 @@ func (b *Backend) resumeRunning(op *operation, cmd backend.Command, work func(co
 	if backend.Exclusive(cmd.Verb()) {
 		op.plan.holds = []string{op.plan.scope.Qualify(op.plan.target.Name)}
 	}
-	op.plan.work = func(ctx context.Context, op *operation) error {
-		if err := b.until(ctx, func() (bool, error) { return b.adopted, nil }); err != nil {
-			return err
-		}
-		return work(ctx, op)
-	}
+	op.plan.work = work
 	return b.change(context.Background(), cause{operation: op.id, author: op.author}, func(c *change) error {
 		r := c.remember(op)
 		r.Op.Steps = slices.Clone(r.Op.Steps)
@@ -151,8 +149,8 @@ func (b *Backend) takeUp(r sqlite.Operation, cmd backend.Command) error {
 		return nil
 	}
 	for _, ref := range append([]backend.Ref{r.Op.Ref}, r.Op.Also...) {
-		app, ok := b.apps[ref.ID]
-		if !ok || ref.Kind != backend.KindApp {
+		app, err := b.appOf(ref.ID)
+		if err != nil || ref.Kind != backend.KindApp {
 			continue
 		}
 		intent := backend.Intent{Reason: "goes on with operation " + r.Op.ID + " after the server was restarted", Source: r.Op.Source}
@@ -175,7 +173,6 @@ func (b *Backend) takeUp(r sqlite.Operation, cmd backend.Command) error {
 				return b.roll(ctx, op, ref.ID, "", func(m sqlite.Instance) bool { return m.Instance.Release != app.App.Release })
 			}
 		}
-		p.work = b.afterAdopting(p.work)
 		if _, _, err := b.accept(ctx, next, p); err != nil {
 			return err
 		}
@@ -183,17 +180,10 @@ func (b *Backend) takeUp(r sqlite.Operation, cmd backend.Command) error {
 	return nil
 }
 
-func (b *Backend) afterAdopting(work func(context.Context, *operation) error) func(context.Context, *operation) error {
-	return func(ctx context.Context, op *operation) error {
-		if err := b.until(ctx, func() (bool, error) { return b.adopted, nil }); err != nil {
-			return err
-		}
-		return work(ctx, op)
-	}
-}
-
 // hasOld reports whether an instance of an app is of an older release.
 func (b *Backend) hasOld(app sqlite.App) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
 	for m := range b.membersOf(app.App.ID) {
 		if !m.Retired && m.Instance.Release != app.App.Release {
 			return true

@@ -49,6 +49,9 @@ func (r *ring) since(index uint64, limit int) ([]backend.Event, bool) {
 	if index+1 < r.first {
 		return nil, false
 	}
+	if index+1 >= r.next { // a list may be as of a change that is being shown
+		return nil, true
+	}
 	n := min(int(r.next-index-1), limit)
 	out := make([]backend.Event, 0, n)
 	for i := range uint64(n) {
@@ -82,7 +85,7 @@ func (b *Backend) Watch(ctx context.Context, q backend.WatchQuery) (backend.Feed
 	switch {
 	case after == 0:
 		after = index
-	case after > b.store.Index():
+	case after > b.committed():
 		return nil, backend.Errorf(backend.Compacted, "change %d is not known here: list again", after)
 	case after < b.store.Compacted():
 		return nil, backend.Errorf(backend.Compacted, "changes up to %d are no longer kept: list again", b.store.Compacted())
@@ -142,6 +145,14 @@ func (w *watch) Next(ctx context.Context) ([]backend.Event, error) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// committed is the last index that a list can be as of. It waits for a commit
+// that is under way.
+func (b *Backend) committed() uint64 {
+	b.changing.Lock()
+	defer b.changing.Unlock()
+	return b.store.Index()
 }
 
 func (w *watch) bookmark() []backend.Event {

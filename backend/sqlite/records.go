@@ -33,8 +33,10 @@ type Instance struct {
 	Held bool `json:"held,omitempty"`
 	// Again asks for a start out of a final state.
 	Again bool `json:"again,omitempty"`
-	// Replaces is the instance in whose place this one is tried.
+	// Replaces is the instance in whose place this one is tried, TriedBy the
+	// operation that sees to it.
 	Replaces string `json:"replaces,omitempty"`
+	TriedBy  string `json:"triedBy,omitempty"`
 
 	// FirstRun is the number of its first run, Recorded the number of the
 	// last run whose end is recorded.
