@@ -258,6 +258,9 @@ func (p *position) bounds(id string) (state, bool) {
 		st.except = p.seq // it began before others that were delivered
 	default:
 		st.high = p.seq - 1
+		if st.except > st.high {
+			st.except = 0
+		}
 	}
 	return st, true
 }

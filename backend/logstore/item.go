@@ -54,19 +54,10 @@ func markOf(run uint32, ended bool) uint64 {
 func stateAt(p segment.Place) state {
 	st := state{high: max(p.Seq, 1) - 1, mark: markOf(p.Run, p.Ended)}
 	lo, hi := min(p.Open[0], p.Open[1]), max(p.Open[0], p.Open[1])
-	// Of two unfinished lines the later one is the last that has begun.
-	if hi != 0 && hi == st.high {
-		st.high--
-		hi = 0
-	}
+	st.except = hi
 	if lo != 0 {
-		st.except = lo
-	}
-	if hi != 0 {
-		st.except = hi
-	}
-	if st.except > st.high {
-		st.except = 0
+		// Of two unfinished lines the later one is the last that has begun.
+		st.high, st.except = min(st.high, hi-1), lo
 	}
 	return st
 }
@@ -84,6 +75,9 @@ func (st state) has(it *item) bool {
 
 // within reports whether everything that st has read, t has read too.
 func (st state) within(t state) bool {
+	if st.except == st.high && st.high != 0 {
+		st.high, st.except = st.high-1, 0
+	}
 	return st.high <= t.high && st.mark <= t.mark && (t.except == 0 || t.except > st.high || t.except == st.except)
 }
 
