@@ -26,7 +26,7 @@ func TestNewcomerFindsAndRestartsTheFailingApp(t *testing.T) {
 	second.press("q")
 	second.see(`left with 0`)
 	s.press("Escape")
-	s.see(`APP +TEAM`)
+	s.see(`APP +(TEAM|STATE)`)
 
 	// Leaving a demo asks, and stops it by default.
 	s.press("q")
