@@ -24,6 +24,8 @@ type ListingOptions[T any] struct {
 	Text func(*T) string
 	// Order compares two rows while no column is chosen.
 	Order func(a, b *T) int
+	// Sort does the same to all rows at once; nil means by Order.
+	Sort func([]*T)
 	// Empty is said where there is nothing to list, a line for each.
 	Empty []safe.Text
 }
@@ -92,7 +94,10 @@ func (l *Listing[T]) Arrange() {
 	for i := range items {
 		rows[i] = &items[i]
 	}
-	if l.o.Order != nil {
+	switch {
+	case l.o.Sort != nil:
+		l.o.Sort(rows)
+	case l.o.Order != nil:
 		slices.SortStableFunc(rows, l.o.Order)
 	}
 	l.Table.SetRows(rows)

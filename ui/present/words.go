@@ -66,7 +66,7 @@ func App(a backend.App, now time.Time) Word {
 		}
 		return Word{theme.Blocked, flag}
 	}
-	if w.State == theme.Running && Troubled(a, now) {
+	if w.State == theme.Running && Troubled(&a, now) {
 		w.State = theme.Degraded
 	}
 	return w
@@ -74,7 +74,7 @@ func App(a backend.App, now time.Time) Word {
 
 // Troubled reports whether an app has had errors a moment ago, or has one that
 // stays, which has no time.
-func Troubled(a backend.App, now time.Time) bool {
+func Troubled(a *backend.App, now time.Time) bool {
 	if a.ErrorsPerMinute > 0 {
 		return true
 	}

@@ -5,7 +5,9 @@ package apps
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strconv"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -14,7 +16,6 @@ import (
 	"pitwall/ui/action"
 	"pitwall/ui/present"
 	"pitwall/ui/safe"
-	"pitwall/ui/theme"
 )
 
 // Spec makes the view known to the Shell.
@@ -39,7 +40,7 @@ type view struct {
 func newView(d ui.Deps) *view {
 	v := &view{deps: d, latest: map[string]backend.Sample{}}
 	v.Listing = present.NewListing(present.ListingOptions[backend.App]{
-		Theme: d.Theme, What: "apps", Columns: v.columns(), Order: v.worstFirst, Text: text,
+		Theme: d.Theme, What: "apps", Columns: v.columns(), Sort: v.sort, Text: text,
 		Sync: ui.SyncOptions[backend.App]{
 			List: func(ctx context.Context, p backend.Page) (backend.List[backend.App], error) {
 				return d.Backend.Apps(ctx, backend.AppQuery{Page: p})
@@ -115,15 +116,47 @@ func (v *view) now(a *backend.App) backend.App {
 	return present.Measured(*a, s)
 }
 
-// worstFirst orders by what is wrong. Errors count by their magnitude, so that
-// rows do not change places all the time.
-func (v *view) worstFirst(a, b *backend.App) int {
-	return cmp.Or(
-		cmp.Compare(v.rank(a), v.rank(b)),
-		cmp.Compare(magnitude(v.errors(b)), magnitude(v.errors(a))),
-		cmp.Compare(a.Name, b.Name),
-		cmp.Compare(a.ID, b.ID),
-	)
+// sort puts the worst first. What is wrong with each row is found out once, not
+// at each comparison.
+func (v *view) sort(rows []*backend.App) {
+	now := v.deps.Now()
+	keys := make([]key, len(rows))
+	for i, a := range rows {
+		keys[i] = v.key(a, now)
+	}
+	slices.SortFunc(keys, compare)
+	for i, k := range keys {
+		rows[i] = k.app
+	}
+}
+
+// key is what an app is ordered by: what is wrong with it. Errors count by
+// their magnitude, so that rows do not change places all the time.
+type key struct {
+	app          *backend.App
+	rank, errors int
+}
+
+func (v *view) key(a *backend.App, now time.Time) key {
+	n := v.errors(a)
+	return key{a, rank(a, n, now), magnitude(n)}
+}
+
+func compare(a, b key) int {
+	switch {
+	case a.rank != b.rank:
+		return a.rank - b.rank
+	case a.errors != b.errors:
+		return b.errors - a.errors
+	case a.app.Name != b.app.Name:
+		return cmp.Compare(a.app.Name, b.app.Name)
+	}
+	return cmp.Compare(a.app.ID, b.app.ID)
+}
+
+func (v *view) worseThan(a, b *backend.App) bool {
+	now := v.deps.Now()
+	return compare(v.key(a, now), v.key(b, now)) < 0
 }
 
 func (v *view) errors(a *backend.App) int {
@@ -135,16 +168,16 @@ func (v *view) errors(a *backend.App) int {
 
 // rank is the severity of the state; of the apps that run, first those with
 // errors, then those that take no work.
-func (v *view) rank(a *backend.App) int {
+func rank(a *backend.App, errors int, now time.Time) int {
 	n := 4 * a.State.Severity()
 	if a.State != backend.AppRunning {
 		return n
 	}
-	switch present.App(v.now(a), v.deps.Now()).State {
-	case theme.Degraded:
-		return n
-	case theme.Blocked:
+	switch {
+	case a.Blocked || !a.Attached:
 		return n + 1
+	case errors > 0, present.Troubled(a, now):
+		return n
 	}
 	return n + 2
 }

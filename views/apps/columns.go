@@ -27,7 +27,7 @@ func (v *view) columns() []table.Column[*backend.App] {
 			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: safe.Clean(a.Name), Style: th.Title} }},
 		{Title: l("TEAM"), Max: 14, Priority: 6, Less: func(a, b *backend.App) bool { return a.Team < b.Team },
 			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: safe.Clean(a.Team), Style: th.Dim} }},
-		{Title: l("STATE"), Min: 10, Max: 20, Less: func(a, b *backend.App) bool { return v.worstFirst(a, b) < 0 },
+		{Title: l("STATE"), Min: 10, Max: 20, Less: func(a, b *backend.App) bool { return v.worseThan(a, b) },
 			Cell: func(a *backend.App) table.Cell {
 				w := word(a)
 				return table.Cell{Text: w.Text, Style: th.Mark(w.State).Style}

@@ -114,7 +114,8 @@ func (v *view) Update(msg tea.Msg) tea.Cmd {
 // order is by app, process and index, so that instances keep their places.
 func order(a, b *backend.Instance) int {
 	return cmp.Or(
-		cmp.Compare(a.App+a.Job, b.App+b.Job),
+		cmp.Compare(a.App, b.App),
+		cmp.Compare(a.Job, b.Job),
 		cmp.Compare(a.Process, b.Process),
 		cmp.Compare(a.Index, b.Index),
 		cmp.Compare(a.ID, b.ID),
