@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -185,20 +184,12 @@ func (in *instance) stop(ctx context.Context, o engine.StopOptions) error {
 	if err := validStop(o); err != nil {
 		return err
 	}
-	c, err := in.keeperOf()
-	if err != nil {
-		return err
-	}
-	if c == nil {
-		return in.settle()
-	}
-	err = in.begin(ctx, func(ctx context.Context, c *keeper.Client) error {
-		if c == nil {
-			return nil
-		}
-		return c.Stop(ctx, options(o))
-	}, func(k keeper.Status, since time.Time) bool {
-		return k.Phase == keeper.Stopping && k.Since.After(since) || k.Phase.AtRest()
+	err := in.begin(ctx, request{
+		idle: in.settle,
+		send: func(c *keeper.Client) (waitFunc, error) { return c.BeginStop(options(o)) },
+		acting: func(k keeper.Status, since time.Time) bool {
+			return k.Phase == keeper.Stopping && k.Since.After(since)
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("stop %s: %w", in.id, err)
@@ -240,16 +231,17 @@ func (in *instance) restart(ctx context.Context, o engine.StopOptions) error {
 	if ended || err != nil {
 		return err
 	}
-	err = in.begin(ctx, func(ctx context.Context, c *keeper.Client) error {
-		if c == nil {
-			return in.finishRestart(run)
-		}
-		if in.isPast(run) {
-			return nil
-		}
-		return c.Restart(ctx, options(o))
-	}, func(k keeper.Status, since time.Time) bool {
-		return k.Phase == keeper.Stopping && k.Since.After(since) || k.Run > run
+	err = in.begin(ctx, request{
+		idle: func() error { return in.finishRestart(run) },
+		send: func(c *keeper.Client) (waitFunc, error) {
+			if in.isPast(run) {
+				return done, nil
+			}
+			return c.BeginRestart(options(o))
+		},
+		acting: func(k keeper.Status, since time.Time) bool {
+			return k.Phase == keeper.Stopping && k.Since.After(since) || k.Run > run
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("restart %s: %w", in.id, err)
@@ -316,65 +308,80 @@ func (in *instance) amend(change func(*record)) error {
 	return nil
 }
 
-// begin has a request on its way that takes long to be answered, and returns
-// when the keeper is seen to act on it, or has refused it. Acting is given the
-// time of the phase as it was before. What a keeper acts on is in its state, so
-// that the next one finishes it.
-func (in *instance) begin(ctx context.Context, request requestFunc, acting func(k keeper.Status, since time.Time) bool) error {
+// request is what takes a keeper long to answer.
+type request struct {
+	// send sends it, and returns what waits for the answer.
+	send func(c *keeper.Client) (waitFunc, error)
+	// idle does it when nothing runs.
+	idle func() error
+	// acting tells that a keeper acts on it, by what it said last and the
+	// time of its phase before it was sent.
+	acting func(k keeper.Status, since time.Time) bool
+}
+
+type waitFunc = func(ctx context.Context) error
+
+// done waits for what is done already.
+func done(context.Context) error { return nil }
+
+// begin has a request on its way and returns when the keeper is seen to act on
+// it, or has answered. What a keeper acts on is in its state, so that the next
+// one finishes it; one that dies before is followed by another that is asked
+// again.
+func (in *instance) begin(ctx context.Context, r request) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := in.try(ctx, r)
+		in.mu.Lock()
+		foreign := in.foreign
+		in.mu.Unlock()
+		if foreign || !errors.Is(err, keeper.ErrGone) && backend.CodeOf(err) != backend.Unavailable {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		case <-in.engine.ctx.Done():
+			return err
+		}
+	}
+}
+
+// try makes a request once.
+func (in *instance) try(ctx context.Context, r request) error {
+	c, err := in.keeperOf()
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return r.idle()
+	}
 	in.mu.Lock()
-	before := in.kept.Since
-	in.wish++
-	wish := in.wish
+	since := in.kept.Since
 	in.mu.Unlock()
+	wait, err := r.send(c)
+	if err != nil {
+		return err
+	}
 	answer := make(chan error, 1)
-	var acted atomic.Bool
-	ok := in.engine.spawn(func() { answer <- in.insist(in.engine.ctx, request, wish, &acted) })
-	if !ok {
+	if !in.engine.spawn(func() { answer <- wait(in.engine.ctx) }) {
 		return backend.Errorf(backend.Unavailable, "the engine is closed")
 	}
 	for {
 		in.mu.Lock()
 		changed, k := in.changed, in.kept
 		in.mu.Unlock()
-		if acting(k, before) {
-			acted.Store(true)
+		if r.acting(k, since) {
 			return nil
 		}
 		select {
 		case err := <-answer:
-			return err
+			if err != nil {
+				return err
+			}
+			// What the caller does next must build on what is so now.
+			return in.ask(ctx, c)
 		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// requestFunc asks something of a keeper, which is nil when nothing runs.
-type requestFunc func(ctx context.Context, c *keeper.Client) error
-
-// insist makes a request again to the next keeper when one dies over it before
-// it acted, unless a newer request has come since.
-func (in *instance) insist(ctx context.Context, request requestFunc, wish uint64, acted *atomic.Bool) error {
-	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
-		c, err := in.keeperOf()
-		if err == nil {
-			err = request(ctx, c)
-		}
-		if !errors.Is(err, keeper.ErrGone) && backend.CodeOf(err) != backend.Unavailable {
-			return err
-		}
-		in.mu.Lock()
-		newer, foreign := in.wish != wish, in.foreign
-		in.mu.Unlock()
-		switch {
-		case newer, acted.Load():
-			return nil
-		case foreign:
-			return err
-		}
-		select {
-		case <-time.After(pause):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

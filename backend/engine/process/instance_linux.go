@@ -35,7 +35,6 @@ type instance struct {
 	known   bool // has a record on disk
 	removed bool
 	foreign bool           // its keeper lives and cannot be talked to
-	wish    uint64         // counts requests to stop and to restart
 	client  *keeper.Client // nil when no keeper runs
 	kept    keeper.Status  // what the keeper last said
 	last    *keeper.Exit   // of the last run that ended

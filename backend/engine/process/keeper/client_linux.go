@@ -153,13 +153,46 @@ func (c *Client) Start(ctx context.Context) error {
 
 // Stop ends the run and returns when nothing of it is left.
 func (c *Client) Stop(ctx context.Context, o StopOptions) error {
-	return c.do(ctx, request{Op: "stop", Signal: o.Signal, GraceMS: o.Grace.Milliseconds(), Force: o.Force})
+	wait, err := c.BeginStop(o)
+	if err != nil {
+		return err
+	}
+	return wait(ctx)
+}
+
+// BeginStop is the first half of [Client.Stop]: when it returns, the keeper
+// deals with the request before all later ones. The second half is wait, which
+// must be called.
+func (c *Client) BeginStop(o StopOptions) (wait func(ctx context.Context) error, err error) {
+	return c.begin("stop", o)
 }
 
 // Restart stops the run, if one is on, and begins the next by spec.json as it
 // is now. It returns when the old one has ended and the next was started.
 func (c *Client) Restart(ctx context.Context, o StopOptions) error {
-	return c.do(ctx, request{Op: "restart", Signal: o.Signal, GraceMS: o.Grace.Milliseconds(), Force: o.Force})
+	wait, err := c.BeginRestart(o)
+	if err != nil {
+		return err
+	}
+	return wait(ctx)
+}
+
+// BeginRestart is to [Client.Restart] what [Client.BeginStop] is to Stop.
+func (c *Client) BeginRestart(o StopOptions) (wait func(ctx context.Context) error, err error) {
+	return c.begin("restart", o)
+}
+
+func (c *Client) begin(op string, o StopOptions) (func(ctx context.Context) error, error) {
+	wait, err := c.send(request{Op: op, Signal: o.Signal, GraceMS: o.Grace.Milliseconds(), Force: o.Force})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	return func(ctx context.Context) error {
+		if _, err := wait(ctx); err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		return nil
+	}, nil
 }
 
 // Signal sends a signal, such as "HUP", to the child's process group.
@@ -194,24 +227,44 @@ func (c *Client) do(ctx context.Context, r request) error {
 }
 
 func (c *Client) call(ctx context.Context, r request) (message, error) {
+	wait, err := c.send(r)
+	if err != nil {
+		return message{}, err
+	}
+	return wait(ctx)
+}
+
+// send sends a request; what it returns waits for the reply.
+func (c *Client) send(r request) (func(ctx context.Context) (message, error), error) {
 	answer := make(chan message, 1)
 	c.mu.Lock()
 	c.nextID++
 	r.ID = c.nextID
 	c.wait[r.ID] = answer
 	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		delete(c.wait, r.ID)
-		c.mu.Unlock()
-	}()
 	body, err := json.Marshal(r)
+	if err == nil {
+		if _, werr := c.conn.Write(body); werr != nil {
+			err = ErrGone
+		}
+	}
 	if err != nil {
-		return message{}, err
+		c.forget(r.ID)
+		return nil, err
 	}
-	if _, err := c.conn.Write(body); err != nil {
-		return message{}, ErrGone
-	}
+	return func(ctx context.Context) (message, error) {
+		defer c.forget(r.ID)
+		return c.reply(ctx, answer)
+	}, nil
+}
+
+func (c *Client) forget(id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.wait, id)
+}
+
+func (c *Client) reply(ctx context.Context, answer chan message) (message, error) {
 	var m message
 	select {
 	case m = <-answer:

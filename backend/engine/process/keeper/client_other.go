@@ -45,6 +45,16 @@ func (c *Client) Stop(ctx context.Context, o StopOptions) error { return ErrUnsu
 // Restart returns [ErrUnsupported].
 func (c *Client) Restart(ctx context.Context, o StopOptions) error { return ErrUnsupported }
 
+// BeginStop returns [ErrUnsupported].
+func (c *Client) BeginStop(o StopOptions) (wait func(ctx context.Context) error, err error) {
+	return nil, ErrUnsupported
+}
+
+// BeginRestart returns [ErrUnsupported].
+func (c *Client) BeginRestart(o StopOptions) (wait func(ctx context.Context) error, err error) {
+	return nil, ErrUnsupported
+}
+
 // Signal returns [ErrUnsupported].
 func (c *Client) Signal(ctx context.Context, name string) error { return ErrUnsupported }
 
