@@ -68,7 +68,7 @@ func TestWrongFilesAreRefusedWithASentence(t *testing.T) {
 }
 
 func TestSameKeyOnDifferentScreensIsNoCollision(t *testing.T) {
-	if _, err := shipped(t).Over([]byte("logger.set: [f]")); err != nil {
+	if _, err := shipped(t).Over([]byte("logger.reset: [w]")); err != nil {
 		t.Errorf("Over() = %v; loggers and logs are never on one screen", err)
 	}
 }
