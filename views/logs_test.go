@@ -1,7 +1,9 @@
 package views_test
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,5 +150,71 @@ func TestRunsLeadToTheirLogAndItsNeighbours(t *testing.T) {
 		d.Press("[")
 		d.Wait(settled)
 		d.Contains("flaky main.0 run 16", "wrote nothing that is kept")
+	})
+}
+
+// cutting is a Fake whose log feeds break off once, after their first batch.
+type cutting struct {
+	*viewstest.World
+	cut     bool
+	queries []backend.LogQuery
+}
+
+func (c *cutting) Logs(ctx context.Context, q backend.LogQuery) (backend.Feed[backend.LogEntry], error) {
+	c.queries = append(c.queries, q)
+	f, err := c.World.Logs(ctx, q)
+	if err != nil || c.cut {
+		return f, err
+	}
+	c.cut = true
+	return &broken{Feed: f}, nil
+}
+
+type broken struct {
+	backend.Feed[backend.LogEntry]
+	given bool
+}
+
+func (b *broken) Next(ctx context.Context) ([]backend.LogEntry, error) {
+	if b.given {
+		return nil, backend.Errorf(backend.Unavailable, "the line is cut")
+	}
+	b.given = true
+	return b.Feed.Next(ctx)
+}
+
+func TestBrokenLogGoesOnWhereItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cutting{World: viewstest.New()}
+		d := console(t, c, logOfWeb(c.World), 100, 60)
+		d.Wait(200 * time.Millisecond)
+		c.Lines(c.Webs[0].ID, backend.LevelInfo, "said while it was cut")
+		d.Wait(patience)
+		d.Contains("said while it was cut")
+		if n := strings.Count(d.Screen(), "GET /cart/39 "); n != 1 {
+			t.Errorf("the line before the cut is there %d times:\n%s", n, d.Screen())
+		}
+		if n := len(c.queries); n != 2 || c.queries[1].After == "" || c.queries[1].Tail != 0 {
+			t.Errorf("the second query is %+v, want it to go on after a cursor", c.queries[n-1])
+		}
+	})
+}
+
+func TestReadingFurtherUpKeepsThePlace(t *testing.T) {
+	in(t, logOfWeb, func(t *testing.T, w *viewstest.World, d *uitest.Driver) {
+		for n := range 100 {
+			w.Lines(w.Webs[0].ID, backend.LevelInfo, fmt.Sprintf("tick %d", n))
+		}
+		d.Wait(settled)
+		d.Press("pgup", "pgup")
+		before := d.Screen()
+		w.Lines(w.Webs[0].ID, backend.LevelInfo, "something new")
+		d.Wait(settled)
+		d.Lacks("something new")
+		if rows := strings.Split(before, "\n"); !contains(d.Screen(), rows[5]) {
+			t.Errorf("the screen has moved from\n%s\nto\n%s", before, d.Screen())
+		}
+		d.Press("G")
+		d.Contains("something new")
 	})
 }

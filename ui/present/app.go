@@ -159,12 +159,8 @@ func AppPlaces(d ui.Deps, a backend.App, ok bool) []action.Action {
 
 // place makes the action that goes to a place.
 func place(d ui.Deps, id, what, name string, label safe.Text, p ui.Place) action.Action {
-	keys := []string(nil)
-	if id == "app.runs" {
-		keys = []string{"h"}
-	}
 	return action.Action{
-		ID: id, Title: safe.Clean(what + name), Label: label, Keys: keys,
+		ID: id, Title: safe.Clean(what + name), Label: label,
 		Run: func(action.Input) tea.Cmd { return d.Go(p) },
 	}
 }

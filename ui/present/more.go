@@ -81,7 +81,7 @@ func JobVerbs(d ui.Deps, jobs []backend.Job) []action.Action {
 		},
 		Run: each(d, jobs, func(j backend.Job) backend.Command { return backend.Delete{Job: j.ID} }),
 	}
-	return d.Keymap.Bind([]action.Action{start, remove})
+	return d.Keymap.Bind([]action.Action{start, cancelJob(d, jobs), remove})
 }
 
 // each gives one command for each thing.

@@ -44,33 +44,58 @@ func cancelRun(d ui.Deps, r backend.Run, ok bool) action.Action {
 			return r.JobID != "", safe.Literal("it is a run of an app: stop or restart its instance")
 		},
 		Run: func(action.Input) tea.Cmd {
-			return func() tea.Msg {
-				op, err := operationOf(d.Backend, r)
-				if err != nil {
-					return ui.Notice{Text: safe.Clean(err.Error()), Bad: true}
-				}
-				return run(d.Open(dialog.NewConfirm(Cancel(d, op), d.Context.Name)))
-			}
+			return cancelFound(d, r.JobID, r.Ref().Name, func(o backend.Operation) bool {
+				return slices.ContainsFunc(o.Also, func(ref backend.Ref) bool { return ref.ID == r.ID })
+			})
 		},
+	}
+}
+
+// cancelJob does the same for the latest run of a job that has not ended.
+func cancelJob(d ui.Deps, jobs []backend.Job) action.Action {
+	a := action.Action{ID: "job.cancel", Title: safe.Literal("cancel the run of the job")}
+	a.Enabled = func() (bool, safe.Text) {
+		if len(jobs) != 1 {
+			return no(safe.Literal("select one job, and mark none"))
+		}
+		return jobs[0].Running > 0, safe.Literal("it does not run now")
+	}
+	a.Run = func(action.Input) tea.Cmd {
+		if len(jobs) != 1 {
+			return nil
+		}
+		return cancelFound(d, jobs[0].ID, jobs[0].Name, func(o backend.Operation) bool { return o.Kind == "run" })
+	}
+	return a
+}
+
+// cancelFound looks for an operation on a job and asks before it is canceled.
+func cancelFound(d ui.Deps, job, name string, is func(backend.Operation) bool) tea.Cmd {
+	return func() tea.Msg {
+		op, err := operationOf(d.Backend, job, name, is)
+		if err != nil {
+			return ui.Notice{Text: safe.Clean(err.Error()), Bad: true}
+		}
+		return run(d.Open(dialog.NewConfirm(Cancel(d, op), d.Context.Name)))
 	}
 }
 
 // patience bounds a read that an action needs before it can ask.
 const patience = 5 * time.Second
 
-func operationOf(b backend.Backend, r backend.Run) (backend.Operation, error) {
+func operationOf(b backend.Backend, job, name string, is func(backend.Operation) bool) (backend.Operation, error) {
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
 	l, err := b.Operations(ctx, backend.OperationQuery{
-		Target: r.JobID, States: []backend.OperationState{backend.OperationQueued, backend.OperationRunning},
+		Target: job, States: []backend.OperationState{backend.OperationQueued, backend.OperationRunning},
 	})
 	if err != nil {
-		return backend.Operation{}, fmt.Errorf("read operations of %s: %w", r.Job, err)
+		return backend.Operation{}, fmt.Errorf("read operations of %s: %w", name, err)
 	}
 	for _, o := range l.Items {
-		if slices.ContainsFunc(o.Also, func(ref backend.Ref) bool { return ref.ID == r.ID }) {
+		if is(o) {
 			return o, nil
 		}
 	}
-	return backend.Operation{}, errors.New("no operation holds " + r.Ref().Name + ": it has just ended, or nobody may cancel it")
+	return backend.Operation{}, errors.New("no operation holds " + name + ": it has just ended, or nobody may cancel it")
 }

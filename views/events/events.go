@@ -217,17 +217,17 @@ func subject(e *backend.Event) backend.Ref {
 
 // levels are the actions that choose the lowest level to show.
 func (v *view) levels() []action.Action {
-	choice := func(id, key string, title safe.Text, l backend.Level) action.Action {
+	choice := func(id string, title safe.Text, l backend.Level) action.Action {
 		return action.Action{
-			ID: id, Keys: []string{key}, Title: title, Hidden: true,
+			ID: id, Title: title, Hidden: true,
 			Run: func(action.Input) tea.Cmd { return v.choose(l) },
 		}
 	}
 	return []action.Action{
-		choice("event.all", "0", safe.Literal("events of all levels"), ""),
-		choice("event.info", "2", safe.Literal("info and above"), backend.LevelInfo),
-		choice("event.warn", "3", safe.Literal("warnings and above"), backend.LevelWarn),
-		choice("event.error", "4", safe.Literal("errors alone"), backend.LevelError),
+		choice("event.all", safe.Literal("events of all levels"), ""),
+		choice("event.info", safe.Literal("info and above"), backend.LevelInfo),
+		choice("event.warn", safe.Literal("warnings and above"), backend.LevelWarn),
+		choice("event.error", safe.Literal("errors alone"), backend.LevelError),
 	}
 }
 

@@ -42,21 +42,21 @@ func (v *view) may() (bool, safe.Text) {
 
 // setters are one action a level.
 func (v *view) setters() []action.Action {
-	set := func(id, key string, title, label safe.Text, l backend.Level) action.Action {
+	set := func(id string, title, label safe.Text, l backend.Level) action.Action {
 		return action.Action{
-			ID: id, Keys: []string{key}, Title: title, Label: label, Enabled: v.may,
+			ID: id, Title: title, Label: label, Enabled: v.may,
 			Run: func(action.Input) tea.Cmd { return v.set(l) },
 		}
 	}
 	l := safe.Literal
 	return []action.Action{
-		set("logger.debug", "1", l("level debug"), l("debug"), backend.LevelDebug),
-		set("logger.info", "2", l("level info"), l("info"), backend.LevelInfo),
-		set("logger.warn", "3", l("level warn"), l("warn"), backend.LevelWarn),
-		set("logger.error", "4", l("level error"), l("error"), backend.LevelError),
-		set("logger.reset", "x", l("no level of its own: inherit"), l("inherit"), ""),
-		set("logger.trace", "0", l("level trace"), l("trace"), backend.LevelTrace),
-		set("logger.fatal", "5", l("level fatal"), safe.Text{}, backend.LevelFatal),
+		set("logger.debug", l("level debug"), l("debug"), backend.LevelDebug),
+		set("logger.info", l("level info"), l("info"), backend.LevelInfo),
+		set("logger.warn", l("level warn"), l("warn"), backend.LevelWarn),
+		set("logger.error", l("level error"), l("error"), backend.LevelError),
+		set("logger.reset", l("no level of its own: inherit"), l("inherit"), ""),
+		set("logger.trace", l("level trace"), l("trace"), backend.LevelTrace),
+		set("logger.fatal", l("level fatal"), safe.Text{}, backend.LevelFatal),
 	}
 }
 
@@ -77,7 +77,7 @@ func (v *view) set(l backend.Level) tea.Cmd {
 // chooseInstance goes through all instances and each of them.
 func (v *view) chooseInstance() action.Action {
 	return action.Action{
-		ID: "logger.instance", Keys: []string{"i"}, Label: safe.Literal("instance"), Enabled: v.may,
+		ID: "logger.instance", Label: safe.Literal("instance"), Enabled: v.may,
 		Title: safe.Literal("whom a key is for: all instances, or the next one alone"),
 		Run: func(action.Input) tea.Cmd {
 			v.one = v.next()
@@ -108,7 +108,7 @@ const maxFuse = 30 * 24 * time.Hour
 // chooseFuse asks how long a change lasts.
 func (v *view) chooseFuse() action.Action {
 	return action.Action{
-		ID: "logger.for", Keys: []string{"f"}, Label: safe.Literal("for how long"), Enabled: v.may,
+		ID: "logger.for", Label: safe.Literal("for how long"), Enabled: v.may,
 		Title: safe.Literal("how long a change lasts before the level goes back by itself"),
 		Run: func(action.Input) tea.Cmd {
 			text := "10m"

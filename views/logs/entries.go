@@ -69,6 +69,9 @@ func (v *view) divider(e backend.LogEntry) logview.Entry {
 		text = strings.TrimPrefix(text, e.App+" ")
 		text = strings.TrimPrefix(text, backend.InstanceName(e.Process, e.Index)+" ")
 	}
+	if v.place.Ref.Kind == backend.KindJob && e.Run > 0 {
+		text = strings.TrimSuffix(text, " · run "+strconv.Itoa(e.Run))
+	}
 	return logview.Entry{
 		Kind: logview.Divider, Time: e.Time, Label: v.label(e), Text: safe.Clean(text), Cursor: string(e.Cursor),
 	}

@@ -134,6 +134,7 @@ func (v *view) wanted() backend.LogQuery {
 	}
 	if text := v.log.Filter(); text != "" {
 		q.Regexp = "(?i)" + regexp.QuoteMeta(text)
+		q.Dividers = false // they would hide the few lines that match
 	}
 	return q
 }

@@ -120,7 +120,7 @@ func (v *view) Actions() []action.Action {
 	n, ok := v.Table.Selected()
 	open := present.Open(v.deps, safe.Literal("every instance"), ui.Place{View: "instances"}, ok)
 	about := action.Action{
-		ID: "node.describe", Keys: []string{"d"}, Title: safe.Literal("all that is known of the node"), Label: safe.Literal("describe"),
+		ID: "node.describe", Title: safe.Literal("all that is known of the node"), Label: safe.Literal("describe"),
 		Enabled: func() (bool, safe.Text) { return ok, safe.Literal("no node is selected") },
 		Run: func(action.Input) tea.Cmd {
 			if !ok {
