@@ -700,3 +700,26 @@ func BenchmarkAdopt(b *testing.B) {
 	b.ReportMetric(float64(*adoptions), "instances")
 	b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N)/float64(*adoptions), "ms/instance")
 }
+
+// BenchmarkUsage measures what it costs to measure.
+func BenchmarkUsage(b *testing.B) {
+	e, err := New(context.Background(), Config{Dir: b.TempDir() + "/instances"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer endAll(b, e)
+	var ids []string
+	for i := range *adoptions {
+		s := script(fmt.Sprint("resting-", i), "")
+		s.Command = backend.CommandLine{Args: []string{"sleep", "1000000"}}
+		if err := e.Start(b.Context(), s); err != nil {
+			b.Fatal(err)
+		}
+		ids = append(ids, s.ID)
+	}
+	for b.Loop() {
+		if all, err := e.Usage(b.Context(), ids); err != nil || len(all) != len(ids) {
+			b.Fatalf("Usage() of %d = %d, %v", len(ids), len(all), err)
+		}
+	}
+}
