@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -29,6 +30,12 @@ func TestMain(m *testing.M) {
 	if code, mine := keeper.Dispatch(os.Args[1:]); mine {
 		os.Exit(code)
 	}
+	// Most of a test on real programs is waiting for them to be ready, and
+	// for keepers with the race detector to exit: a second each.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 
@@ -36,6 +43,7 @@ func TestMain(m *testing.M) {
 // and an app whose program prints what is appended to a file.
 func platform(t *testing.T) backendtest.Fixture {
 	t.Helper()
+	t.Parallel()
 	dir := t.TempDir()
 	ctx := context.Background()
 	store, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(dir, "state.db")})
