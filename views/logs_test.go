@@ -218,3 +218,49 @@ func TestReadingFurtherUpKeepsThePlace(t *testing.T) {
 		d.Contains("something new")
 	})
 }
+
+func TestAPausedLogThatAsksForMoreGetsIt(t *testing.T) {
+	in(t, logOfWeb, func(t *testing.T, w *viewstest.World, d *uitest.Driver) {
+		d.Press("4")
+		d.Wait(settled)
+		d.Lacks("slow query")
+		d.Press("f")
+		d.Wait(settled)
+		d.Contains("f follow")
+		d.Press("0")
+		d.Wait(settled)
+		d.Contains("slow query")
+		d.Press("f", "4")
+		d.Wait(settled)
+		d.Contains("f follow", "payment refused")
+		d.Lacks("slow query")
+	})
+}
+
+func TestLostLinkKeepsWhatThereIs(t *testing.T) {
+	in(t, atApps, func(t *testing.T, w *viewstest.World, d *uitest.Driver) {
+		before := d.Styled()
+		w.SetLink(backend.LinkState{State: backend.LinkDown, Since: w.Now(), Err: "gone", Attempt: 2})
+		d.Wait(settled)
+		d.Contains("stale", "flaky", "panic: nil map in cart.go:41")
+		if row(before, "worker") == row(d.Styled(), "worker") || row(before, "panic") == row(d.Styled(), "panic") {
+			t.Error("what may no longer be true looks as before")
+		}
+		w.SetLink(backend.LinkState{State: backend.LinkUp, Since: w.Now()})
+		d.Wait(settled)
+		if row(before, "worker") != row(d.Styled(), "worker") {
+			t.Error("what is true again does not look as before")
+		}
+	})
+}
+
+// row returns the last row of a screen that has a text.
+func row(screen, text string) string {
+	found := ""
+	for r := range strings.Lines(screen) {
+		if contains(r, text) {
+			found = r
+		}
+	}
+	return found
+}

@@ -186,14 +186,19 @@ func (v *view) Update(msg tea.Msg) tea.Cmd {
 	return tea.Batch(cmd, v.settle())
 }
 
-// settle asks anew when the operator has changed what is asked for and reads
-// the end; one who reads further up keeps the place, and what is held is
-// filtered meanwhile.
+// settle asks anew when the operator has changed what is asked for. One who
+// reads further up, and asks for less than is held, keeps the place: what is
+// held is filtered until the end is followed again.
 func (v *view) settle() tea.Cmd {
-	if v.ctx == nil || !v.log.Following() {
+	if v.ctx == nil {
 		return nil
 	}
-	if w := v.wanted(); w.Level == v.query.Level && w.Regexp == v.query.Regexp {
+	w, q := v.wanted(), v.query
+	if w.Level == q.Level && w.Regexp == q.Regexp {
+		return nil
+	}
+	held := w.Level.Rank() >= q.Level.Rank() && (q.Regexp == "" || q.Regexp == w.Regexp)
+	if held && !v.log.Following() {
 		return nil
 	}
 	return v.latest()
