@@ -170,6 +170,9 @@ func (c Config) orDefault() Config {
 	if c.ReadyDeadline == 0 {
 		c.ReadyDeadline = time.Minute
 	}
+	if c.Node.ID == "" {
+		c.Node.ID = bootID()
+	}
 	if c.KeepRuns == 0 {
 		c.KeepRuns = 20
 	}

@@ -12,6 +12,15 @@ import (
 	"pitwall/backend"
 )
 
+// bootID names this machine's present boot, "" where it is not known.
+func bootID() string {
+	raw, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(raw))
+}
+
 // measureNode fills in what the kernel says of this machine. What cannot be
 // read stays zero.
 func measureNode(n *backend.Node) {

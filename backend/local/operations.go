@@ -31,8 +31,16 @@ type operation struct {
 	// the Backend's changing.
 	total int
 
-	mu   sync.Mutex
-	last backend.Operation // as of its last change
+	mu      sync.Mutex
+	last    backend.Operation // as of its last change
+	updates []*update         // that wait to be stored
+	storing bool              // somebody stores what waits
+}
+
+// update is a change of what is stored of a running operation.
+type update struct {
+	fn     func(o *backend.Operation, now time.Time)
+	stored chan struct{} // closed when it is, or cannot be
 }
 
 // canceledError is why an operation was called off.
@@ -364,18 +372,51 @@ func (op *operation) done(n int, detail string, err error) {
 	})
 }
 
-// update changes what is stored of a running operation. A failure is logged
-// alone: the outcome will be written, and work is not stopped half way.
+// update changes what is stored of a running operation, and returns when it
+// is. Updates that come while another is being stored are stored together: an
+// operation on a thousand apps writes its thousand steps a few times, not two
+// thousand.
 func (op *operation) update(fn func(o *backend.Operation, now time.Time)) {
+	u := &update{fn: fn, stored: make(chan struct{})}
+	op.mu.Lock()
+	op.updates = append(op.updates, u)
+	mine := !op.storing
+	op.storing = true
+	op.mu.Unlock()
+	if !mine {
+		<-u.stored
+		return
+	}
+	for {
+		op.mu.Lock()
+		waiting := op.updates
+		op.updates, op.storing = nil, len(op.updates) > 0
+		op.mu.Unlock()
+		if len(waiting) == 0 {
+			return
+		}
+		op.store(waiting)
+	}
+}
+
+// store makes updates in one change. A failure is logged alone: the outcome
+// will be written, and work is not stopped half way.
+func (op *operation) store(updates []*update) {
 	err := op.b.change(context.Background(), cause{operation: op.id, author: op.author}, func(c *change) error {
 		if c.op(op.id) == nil {
 			return nil
 		}
-		fn(&c.remember(op).Op, c.now)
+		r := c.remember(op)
+		for _, u := range updates {
+			u.fn(&r.Op, c.now)
+		}
 		return nil
 	})
 	if err != nil {
 		op.b.log.Error("write a step of an operation", "operation", op.id, "err", err)
+	}
+	for _, u := range updates {
+		close(u.stored)
 	}
 }
 
