@@ -47,6 +47,7 @@ type change struct {
 	ops       map[string]*draft[sqlite.Operation]
 	levels    map[levelKey]*sqlite.Level // nil: removed
 	order     []func() error             // flushes, in the order of the first touch
+	joined    map[string][]string        // owner to the instances that are new
 
 	events []backend.Event
 	owners map[string]bool // whose convergence must look
@@ -81,6 +82,7 @@ func (b *Backend) commit(ctx context.Context, why cause, fn func(c *change) erro
 		instances: make(map[string]*draft[sqlite.Instance]),
 		ops:       make(map[string]*draft[sqlite.Operation]),
 		levels:    make(map[levelKey]*sqlite.Level),
+		joined:    make(map[string][]string),
 		owners:    make(map[string]bool),
 	}
 	write := b.store.Update
@@ -129,6 +131,13 @@ func add[T any](c *change, drafts map[string]*draft[T], id string, record T, flu
 	return d
 }
 
+// join drafts a new instance.
+func (c *change) join(m sqlite.Instance) *draft[sqlite.Instance] {
+	id := m.Instance.ID
+	c.joined[m.Owner()] = append(c.joined[m.Owner()], id)
+	return add(c, c.instances, id, m, c.flushInstance)
+}
+
 // app returns the draft of an app, nil when there is none.
 func (c *change) app(id string) *draft[sqlite.App] {
 	return touch(c, c.apps, c.b.apps, id, c.flushApp)
@@ -156,12 +165,14 @@ func (d *draft[T]) say(level backend.Level, text string) {
 func (c *change) membersOf(owner string) []sqlite.Instance {
 	var out []sqlite.Instance
 	for id := range c.b.members[owner] {
-		if _, drafted := c.instances[id]; !drafted {
+		if d, drafted := c.instances[id]; !drafted {
 			out = append(out, c.b.instances[id])
+		} else if !d.deleted {
+			out = append(out, *d.now)
 		}
 	}
-	for _, d := range c.instances {
-		if !d.deleted && d.now.Owner() == owner {
+	for _, id := range c.joined[owner] {
+		if d := c.instances[id]; !d.deleted {
 			out = append(out, *d.now)
 		}
 	}

@@ -334,14 +334,14 @@ func (c *change) newInstance(app sqlite.App, process string, index int, replaces
 		}
 	}
 	p, _ := a.Spec.Process(process)
-	add(c, c.instances, id, sqlite.Instance{
+	c.join(sqlite.Instance{
 		Instance: backend.Instance{
 			ID: id, AppID: a.ID, App: a.Name, Scope: a.Scope, Process: process, Index: index,
 			State: backend.InstancePending, Attached: true, Release: a.Release, Since: c.now, Created: c.now,
 			MemoryLimit: p.Memory, Node: c.b.cfg.Node.ID,
 		},
 		Replaces: replaces, TriedBy: c.cause.operation, FirstRun: last + 1, Recorded: last, Trigger: c.trigger(),
-	}, c.flushInstance)
+	})
 	return id, nil
 }
 
@@ -501,6 +501,11 @@ func (b *Backend) endInstance(ctx context.Context, m sqlite.Instance) error {
 	err := b.change(ctx, cause{}, func(c *change) error {
 		if d := c.instance(in.ID); d != nil {
 			d.now.Ended = true
+		}
+		for key := range b.levels {
+			if key.instance == in.ID {
+				c.levels[key] = nil
+			}
 		}
 		return nil
 	})

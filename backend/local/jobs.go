@@ -142,7 +142,7 @@ func (c *change) newJobRun(d *draft[sqlite.Job], op *operation, m sqlite.Instanc
 		ID: id, JobID: j.ID, Job: j.Name, Scope: j.Scope, Process: runProcess, Index: n, State: backend.InstancePending,
 		Since: c.now, Created: c.now, MemoryLimit: j.Spec.Memory, Node: c.b.cfg.Node.ID,
 	}
-	add(c, c.instances, id, m, c.flushInstance)
+	c.join(m)
 	run := backend.Run{
 		ID: runID(id, n), Number: n, JobID: j.ID, Job: j.Name, Scope: j.Scope, Instance: id, Process: runProcess, Index: n,
 		State: backend.RunPending, Trigger: m.Trigger, Author: m.Author, Scheduled: m.Scheduled,

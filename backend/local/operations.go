@@ -69,7 +69,7 @@ func (op *operation) record(cmd backend.Command, now time.Time) sqlite.Operation
 	r := sqlite.Operation{
 		Op: backend.Operation{
 			ID: op.id, Kind: op.plan.kind, Target: op.plan.target.Name, Ref: op.plan.target, Also: op.plan.also,
-			Scope: op.plan.scope, State: backend.OperationQueued, Author: op.author, Source: op.source,
+			Scope: op.plan.scope, State: backend.OperationQueued, Steps: []backend.Step{}, Author: op.author, Source: op.source,
 			Reason: intent.Reason, Created: now, Cancelable: op.plan.cancelable, Key: intent.Key,
 		},
 		Command: stored(cmd),
@@ -237,7 +237,7 @@ func (c *change) finish(op *operation, err error) {
 		o.State, o.Code, o.Error = backend.OperationCanceled, backend.Canceled, canceled.Error()
 		level, text = backend.LevelWarn, op.what+" was "+canceled.Error()
 	}
-	o.Steps = slices.Clone(o.Steps)
+	o.Steps = append([]backend.Step{}, o.Steps...)
 	for i := range o.Steps {
 		if s := &o.Steps[i]; !s.State.Ended() {
 			s.State, s.Ended = o.State, c.now

@@ -48,6 +48,9 @@ func (b *Backend) presentInstance(r sqlite.Instance) backend.Instance {
 
 func (b *Backend) presentApp(r sqlite.App, members iter.Seq[sqlite.Instance]) backend.App {
 	app := r.App
+	if app.Routes == nil {
+		app.Routes = []backend.Route{}
+	}
 	n := b.counters("", app.ID)
 	app.ErrorsPerMinute, app.ErrorTrend, app.LogBytes = n.ErrorsPerMinute, n.ErrorTrend, n.Bytes
 	app.LastError, app.LastErrorAt = n.LastError, n.LastErrorAt
