@@ -264,3 +264,19 @@ func row(screen, text string) string {
 	}
 	return found
 }
+
+func TestStructuredLinesAreShownByTheirMessage(t *testing.T) {
+	in(t, logOfWeb, func(t *testing.T, w *viewstest.World, d *uitest.Driver) {
+		w.Lines(w.Webs[0].ID, backend.LevelInfo, `{"level":"info","msg":"answered","status":200}`)
+		d.Wait(settled)
+		d.Contains("main.0 INFO  answered status=200")
+		d.Press("x")
+		d.Wait(settled)
+		d.Contains(`{"level":"info","msg":"answered","status":200}`)
+		d.Press("x", "&")
+		d.Type(`"status":200`)
+		d.Press("enter")
+		d.Wait(settled)
+		d.Contains(`{"level":"info","msg":"answered","status":200}`)
+	})
+}

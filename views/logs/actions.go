@@ -59,6 +59,9 @@ func (v *view) Status() safe.Text {
 		parts = append(parts, safe.Literal("all instances"))
 	}
 	parts = append(parts, v.log.Status())
+	if v.raw {
+		parts = append(parts, safe.Literal("as written"))
+	}
 	switch {
 	case v.err != nil:
 		parts = append(parts, present.Why("the log is cut off", v.err))
@@ -80,7 +83,7 @@ func (v *view) Actions() []action.Action {
 	verbs, places := v.verbs()
 	list = append(list, verbs[:min(len(verbs), present.Urgent)]...)
 	list = append(list, v.log.Actions()...)
-	list = append(list, v.refetchAction())
+	list = append(list, v.refetchAction(), v.rawAction())
 	list = append(list, v.otherRuns()...)
 	list = append(list, verbs[min(len(verbs), present.Urgent):]...)
 	list = append(list, places...)
@@ -132,6 +135,18 @@ func (v *view) refetchAction() action.Action {
 			return ok, safe.Literal("there is no gap on the screen")
 		},
 		Run: func(action.Input) tea.Cmd { return v.refetch() },
+	}
+}
+
+// rawAction shows lines as they were written, or without what stands before
+// them anyway.
+func (v *view) rawAction() action.Action {
+	return action.Action{
+		ID: "log.raw", Title: safe.Literal("lines as they were written, or without the time and level that stand before them"),
+		Run: func(action.Input) tea.Cmd {
+			v.raw = !v.raw
+			return v.latest()
+		},
 	}
 }
 

@@ -12,9 +12,18 @@ import (
 	"pitwall/ui/safe"
 )
 
+// flood is how many lines at once are shown as they were written, since to read
+// each would hold up the screen, and nobody else reads them at that pace.
+const flood = 2000
+
+// asWritten reports whether nothing is left out of lines: the operator wants
+// it so, or searches in them, which is done where they are as they were written.
+func (v *view) asWritten() bool { return v.raw || v.query.Regexp != "" }
+
 // entries turns what the backend gives into what is drawn.
 func (v *view) entries(items []backend.LogEntry) []logview.Entry {
 	out := make([]logview.Entry, 0, len(items))
+	raw := v.asWritten() || len(items) > flood
 	for _, e := range items {
 		switch {
 		case e.Progress != nil:
@@ -24,6 +33,9 @@ func (v *view) entries(items []backend.LogEntry) []logview.Entry {
 		case e.Divider != nil:
 			out = append(out, v.divider(e))
 		default:
+			if !raw {
+				e.Text = brief(e)
+			}
 			out = append(out, v.line(e))
 		}
 	}

@@ -43,7 +43,8 @@ const (
 type view struct {
 	deps  ui.Deps
 	place ui.Place
-	run   int // the only run to show; 0 for all
+	run   int  // the only run to show; 0 for all
+	raw   bool // lines are shown as they were written
 	log   *logview.Model
 
 	app      *ui.Sync[backend.App]      // for the verbs; nil where there are none
@@ -197,7 +198,7 @@ func (v *view) settle() tea.Cmd {
 	if w.Level == q.Level && w.Regexp == q.Regexp {
 		return nil
 	}
-	held := w.Level.Rank() >= q.Level.Rank() && (q.Regexp == "" || q.Regexp == w.Regexp)
+	held := w.Level.Rank() >= q.Level.Rank() && q.Regexp == w.Regexp
 	if held && !v.log.Following() {
 		return nil
 	}
