@@ -34,20 +34,32 @@ func hostile() *viewstest.World {
 		App: evil, Process: evil, State: backend.InstanceState(evil), Reason: evil, LastError: evil, Node: evil, EnvHash: evil,
 		LastExit: &backend.Exit{Reason: evil},
 	})
-	w.AddRun(backend.Run{App: evil, Instance: i.ID, Process: evil, State: backend.RunFailed, Started: now, Trigger: evil, Author: evil,
-		Exit: &backend.Exit{Reason: evil}, LastLines: []string{evil, "panic: " + evil}})
-	w.AddRelease(backend.Release{AppID: bad.ID, Number: 1, Author: evil, Reason: evil, Created: now,
-		Diff: []backend.FieldChange{{Path: evil, Old: evil, New: evil}}})
-	w.AddLogger(backend.Logger{App: evil, Name: evil, Level: backend.Level(evil), Instances: map[string]backend.Level{evil: backend.Level(evil)},
-		Was: backend.Level(evil), Until: now.Add(time.Hour)})
-	w.AddOperation(backend.Operation{Kind: evil, Target: evil, Ref: bad.Ref(), State: backend.OperationFailed, Author: evil, Source: evil,
-		Reason: evil, Error: evil, Undo: evil, Steps: []backend.Step{{Name: evil, State: backend.OperationState(evil), Detail: evil}}})
-	j := w.AddJob(backend.Job{Name: evil, Schedule: evil, Spec: backend.JobSpec{Description: evil, Timezone: evil,
-		Command: backend.CommandLine{Shell: evil}, Concurrency: backend.Concurrency(evil), Env: map[string]string{evil: ""}}})
+	w.AddRun(backend.Run{
+		App: evil, Instance: i.ID, Process: evil, State: backend.RunFailed, Started: now, Trigger: evil, Author: evil,
+		Exit: &backend.Exit{Reason: evil}, LastLines: []string{evil, "panic: " + evil},
+	})
+	w.AddRelease(backend.Release{
+		AppID: bad.ID, Number: 1, Author: evil, Reason: evil, Created: now,
+		Diff: []backend.FieldChange{{Path: evil, Old: evil, New: evil}},
+	})
+	w.AddLogger(backend.Logger{
+		App: evil, Name: evil, Level: backend.Level(evil), Instances: map[string]backend.Level{evil: backend.Level(evil)},
+		Was: backend.Level(evil), Until: now.Add(time.Hour),
+	})
+	w.AddOperation(backend.Operation{
+		Kind: evil, Target: evil, Ref: bad.Ref(), State: backend.OperationFailed, Author: evil, Source: evil,
+		Reason: evil, Error: evil, Undo: evil, Steps: []backend.Step{{Name: evil, State: backend.OperationState(evil), Detail: evil}},
+	})
+	j := w.AddJob(backend.Job{Name: evil, Schedule: evil, Spec: backend.JobSpec{
+		Description: evil, Timezone: evil,
+		Command: backend.CommandLine{Shell: evil}, Concurrency: backend.Concurrency(evil), Env: map[string]string{evil: ""},
+	}})
 	w.AddRun(backend.Run{Job: evil, JobID: j.ID, State: backend.RunFailed, Started: now, Exit: &backend.Exit{Reason: evil}})
 	w.SetNode(func(n *backend.Node) { n.Name, n.State, n.Reason, n.Engine, n.Version = evil, evil, evil, evil, evil })
-	w.Emit(backend.Event{Kind: backend.EventUpdated, Ref: bad.Ref(), Owner: evil, OwnerID: bad.ID, Level: backend.Level(evil),
-		Message: evil, Author: evil})
+	w.Emit(backend.Event{
+		Kind: backend.EventUpdated, Ref: bad.Ref(), Owner: evil, OwnerID: bad.ID, Level: backend.Level(evil),
+		Message: evil, Author: evil,
+	})
 	w.Log(
 		backend.LogEntry{Instance: i.ID, Text: evil},
 		backend.LogEntry{Instance: i.ID, Divider: &backend.LogDivider{Kind: evil, Text: evil}},

@@ -64,8 +64,10 @@ func TestAnAppWithoutLevelsSaysSo(t *testing.T) {
 func TestEventsFollowAndFilter(t *testing.T) {
 	of := func(*viewstest.World) ui.Place { return ui.Place{View: "events"} }
 	in(t, of, func(t *testing.T, w *viewstest.World, d *uitest.Driver) {
-		w.Emit(backend.Event{Kind: backend.EventDeleted, Ref: w.Worker.Ref(), Owner: "worker", OwnerID: w.Worker.ID,
-			Level: backend.LevelError, Message: "worker was deleted"})
+		w.Emit(backend.Event{
+			Kind: backend.EventDeleted, Ref: w.Worker.Ref(), Owner: "worker", OwnerID: w.Worker.ID,
+			Level: backend.LevelError, Message: "worker was deleted",
+		})
 		w.Emit(backend.Event{Kind: backend.EventUpdated, Ref: w.Web.Ref(), Level: backend.LevelInfo, Message: "web is fine"})
 		d.Wait(settled)
 		d.Contains("worker was deleted", "web is fine")

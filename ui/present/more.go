@@ -172,7 +172,8 @@ func InstancePlaces(d ui.Deps, i backend.Instance, ok bool) []action.Action {
 		place(d, "app.describe", "describe ", name, l("describe"), ui.Place{View: "describe", Ref: InstanceRef(i)}),
 	}
 	if i.AppID != "" {
-		list = append(list,
+		list = append(
+			list,
 			place(d, "app.loggers", "log levels of ", i.App, safe.Text{}, ui.Place{View: "loggers", Ref: app}),
 			place(d, "app.events", "events of ", i.App, safe.Text{}, ui.Place{View: "events", Ref: app}),
 			place(d, "app.operations", "operations on ", i.App, safe.Text{}, ui.Place{View: "operations", Ref: app}),

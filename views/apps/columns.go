@@ -23,32 +23,52 @@ func (v *view) columns() []table.Column[*backend.App] {
 			m := th.Mark(word(a).State)
 			return table.Cell{Text: m.Glyph, Style: m.Style}
 		}},
-		{Title: l("APP"), Min: 6, Max: 28, Less: func(a, b *backend.App) bool { return a.Name < b.Name },
-			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: safe.Clean(a.Name), Style: th.Title} }},
-		{Title: l("TEAM"), Max: 14, Priority: 6, Less: func(a, b *backend.App) bool { return a.Team < b.Team },
-			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: safe.Clean(a.Team), Style: th.Dim} }},
-		{Title: l("STATE"), Min: 10, Max: 20, Less: func(a, b *backend.App) bool { return v.worseThan(a, b) },
+		{
+			Title: l("APP"), Min: 6, Max: 28, Less: func(a, b *backend.App) bool { return a.Name < b.Name },
+			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: safe.Clean(a.Name), Style: th.Title} },
+		},
+		{
+			Title: l("TEAM"), Max: 14, Priority: 6, Less: func(a, b *backend.App) bool { return a.Team < b.Team },
+			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: safe.Clean(a.Team), Style: th.Dim} },
+		},
+		{
+			Title: l("STATE"), Min: 10, Max: 20, Less: func(a, b *backend.App) bool { return v.worseThan(a, b) },
 			Cell: func(a *backend.App) table.Cell {
 				w := word(a)
 				return table.Cell{Text: w.Text, Style: th.Mark(w.State).Style}
-			}},
-		{Title: l("READY"), Right: true, Priority: 2, Less: func(a, b *backend.App) bool { return a.Ready < b.Ready },
-			Cell: func(a *backend.App) table.Cell { return ready(th, a) }},
-		{Title: l("ERR/MIN"), Right: true, Priority: 4, Less: func(a, b *backend.App) bool { return v.errors(a) > v.errors(b) },
-			Cell: func(a *backend.App) table.Cell { return v.errorRate(a) }},
+			},
+		},
+		{
+			Title: l("READY"), Right: true, Priority: 2, Less: func(a, b *backend.App) bool { return a.Ready < b.Ready },
+			Cell: func(a *backend.App) table.Cell { return ready(th, a) },
+		},
+		{
+			Title: l("ERR/MIN"), Right: true, Priority: 4, Less: func(a, b *backend.App) bool { return v.errors(a) > v.errors(b) },
+			Cell: func(a *backend.App) table.Cell { return v.errorRate(a) },
+		},
 		{Min: trend, Max: trend, Priority: 5, Cell: func(a *backend.App) table.Cell { return v.sparkline(a) }},
-		{Title: l("LAST WORDS"), Min: 12, Flex: true, Priority: 1,
-			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: present.LastWords(v.now(a))} }},
-		{Title: l("CPU"), Min: 4, Right: true, Priority: 8, Less: func(a, b *backend.App) bool { return v.now(a).CPU > v.now(b).CPU },
-			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: present.CPU(v.now(a).CPU), Style: th.Dim} }},
-		{Title: l("MEMORY"), Min: 7, Right: true, Priority: 8, Less: func(a, b *backend.App) bool { return v.now(a).RSS > v.now(b).RSS },
-			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: present.Size(v.now(a).RSS), Style: th.Dim} }},
-		{Title: l("CONNS"), Right: true, Priority: 7, Less: func(a, b *backend.App) bool { return v.now(a).Connections > v.now(b).Connections },
+		{
+			Title: l("LAST WORDS"), Min: 12, Flex: true, Priority: 1,
+			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: present.LastWords(v.now(a))} },
+		},
+		{
+			Title: l("CPU"), Min: 4, Right: true, Priority: 8, Less: func(a, b *backend.App) bool { return v.now(a).CPU > v.now(b).CPU },
+			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: present.CPU(v.now(a).CPU), Style: th.Dim} },
+		},
+		{
+			Title: l("MEMORY"), Min: 7, Right: true, Priority: 8, Less: func(a, b *backend.App) bool { return v.now(a).RSS > v.now(b).RSS },
+			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: present.Size(v.now(a).RSS), Style: th.Dim} },
+		},
+		{
+			Title: l("CONNS"), Right: true, Priority: 7, Less: func(a, b *backend.App) bool { return v.now(a).Connections > v.now(b).Connections },
 			Cell: func(a *backend.App) table.Cell {
 				return table.Cell{Text: present.Number(v.now(a).Connections), Style: th.Dim}
-			}},
-		{Title: l("SINCE"), Min: 5, Right: true, Priority: 3, Less: func(a, b *backend.App) bool { return a.Since.After(b.Since) },
-			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: v.deps.Age(a.Since), Style: th.Dim} }},
+			},
+		},
+		{
+			Title: l("SINCE"), Min: 5, Right: true, Priority: 3, Less: func(a, b *backend.App) bool { return a.Since.After(b.Since) },
+			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: v.deps.Age(a.Since), Style: th.Dim} },
+		},
 	}
 }
 

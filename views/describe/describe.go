@@ -203,7 +203,8 @@ func (v *view) Actions() []action.Action {
 		return action.Action{ID: id, Title: title, Hidden: true, Run: func(action.Input) tea.Cmd { f(); return nil }}
 	}
 	l := safe.Literal
-	list = append(list,
+	list = append(
+		list,
 		move("text.up", l("up"), func() { v.scroll(-1) }),
 		move("text.down", l("down"), func() { v.scroll(1) }),
 		move("text.page-up", l("a page up"), func() { v.scroll(1 - v.height) }),

@@ -132,8 +132,10 @@ func (v *view) columns() []table.Column[*backend.Event] {
 		{Title: l("LEVEL"), Min: 5, Max: 5, Priority: 4, Cell: func(e row) table.Cell {
 			return table.Cell{Text: safe.Clean(string(e.Level)), Style: th.Levels[e.Level.Rank()]}
 		}},
-		{Title: l("OF"), Min: 6, Max: 20, Priority: 3, Less: func(a, b row) bool { return owner(a) < owner(b) },
-			Cell: func(e row) table.Cell { return table.Cell{Text: safe.Clean(owner(e)), Style: th.Title} }},
+		{
+			Title: l("OF"), Min: 6, Max: 20, Priority: 3, Less: func(a, b row) bool { return owner(a) < owner(b) },
+			Cell: func(e row) table.Cell { return table.Cell{Text: safe.Clean(owner(e)), Style: th.Title} },
+		},
 		{Title: l("WHAT HAPPENED"), Min: 16, Flex: true, Cell: func(e row) table.Cell {
 			return table.Cell{Text: safe.Clean(e.Message)}
 		}},

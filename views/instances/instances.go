@@ -43,7 +43,8 @@ func newView(d ui.Deps, p ui.Place) *view {
 	case backend.KindApp:
 		q.Apps = []string{p.Ref.ID}
 		empty = []safe.Text{
-			present.Text("%s has no instances.", p.Ref.Name), {},
+			present.Text("%s has no instances.", p.Ref.Name),
+			{},
 			safe.Literal("It may be stopped, or scaled to 0: go back, and start or scale it."),
 		}
 	case backend.KindJob:

@@ -99,10 +99,14 @@ func (v *view) columns() []table.Column[*backend.Job] {
 			m := th.Mark(state(j))
 			return table.Cell{Text: m.Glyph, Style: m.Style}
 		}},
-		{Title: l("JOB"), Min: 6, Max: 28, Less: func(a, b row) bool { return a.Name < b.Name },
-			Cell: func(j row) table.Cell { return table.Cell{Text: safe.Clean(j.Name), Style: th.Title} }},
-		{Title: l("TEAM"), Max: 14, Priority: 6, Less: func(a, b row) bool { return a.Team < b.Team },
-			Cell: func(j row) table.Cell { return table.Cell{Text: safe.Clean(j.Team), Style: th.Dim} }},
+		{
+			Title: l("JOB"), Min: 6, Max: 28, Less: func(a, b row) bool { return a.Name < b.Name },
+			Cell: func(j row) table.Cell { return table.Cell{Text: safe.Clean(j.Name), Style: th.Title} },
+		},
+		{
+			Title: l("TEAM"), Max: 14, Priority: 6, Less: func(a, b row) bool { return a.Team < b.Team },
+			Cell: func(j row) table.Cell { return table.Cell{Text: safe.Clean(j.Team), Style: th.Dim} },
+		},
 		{Title: l("SCHEDULE"), Max: 20, Priority: 3, Cell: func(j row) table.Cell {
 			if j.Schedule == "" {
 				return table.Cell{Text: l("by hand"), Style: th.Dim}
@@ -112,8 +116,10 @@ func (v *view) columns() []table.Column[*backend.Job] {
 		{Title: l("NEXT"), Min: 6, Priority: 2, Less: sooner, Cell: func(j row) table.Cell {
 			return table.Cell{Text: present.Until(j.Next, v.deps.Now())}
 		}},
-		{Title: l("RUNNING"), Right: true, Priority: 4, Less: func(a, b row) bool { return a.Running > b.Running },
-			Cell: func(j row) table.Cell { return table.Cell{Text: present.Number(j.Running), Style: th.Busy} }},
+		{
+			Title: l("RUNNING"), Right: true, Priority: 4, Less: func(a, b row) bool { return a.Running > b.Running },
+			Cell: func(j row) table.Cell { return table.Cell{Text: present.Number(j.Running), Style: th.Busy} },
+		},
 		{Title: l("LAST"), Min: 10, Flex: true, Priority: 1, Cell: func(j row) table.Cell { return v.last(j) }},
 		{Title: l("LASTED"), Right: true, Priority: 5, Cell: func(j row) table.Cell {
 			if j.Last == nil {

@@ -57,7 +57,8 @@ func newView(d ui.Deps, p ui.Place) *view {
 			Key:   func(l backend.Logger) string { return l.Name },
 		},
 		Empty: []safe.Text{
-			present.Text("%s has named no logger yet.", p.Ref.Name), {},
+			present.Text("%s has named no logger yet.", p.Ref.Name),
+			{},
 			safe.Literal("It follows a levels file, so a level for all of it can be set:"),
 			safe.Clean("    pitwall loglevel " + p.Ref.Name + " default debug"),
 		},
@@ -114,10 +115,14 @@ func (v *view) columns() []table.Column[*backend.Logger] {
 	th, l := v.deps.Theme, safe.Literal
 	type row = *backend.Logger
 	return []table.Column[row]{
-		{Title: l("LOGGER"), Min: 8, Max: 40, Less: func(a, b row) bool { return a.Name < b.Name },
-			Cell: func(g row) table.Cell { return table.Cell{Text: safe.Clean(g.Name), Style: th.Title} }},
-		{Title: l("LEVEL"), Min: 7, Max: 20, Less: func(a, b row) bool { return a.Level.Rank() < b.Level.Rank() },
-			Cell: func(g row) table.Cell { return v.level(g.Level) }},
+		{
+			Title: l("LOGGER"), Min: 8, Max: 40, Less: func(a, b row) bool { return a.Name < b.Name },
+			Cell: func(g row) table.Cell { return table.Cell{Text: safe.Clean(g.Name), Style: th.Title} },
+		},
+		{
+			Title: l("LEVEL"), Min: 7, Max: 20, Less: func(a, b row) bool { return a.Level.Rank() < b.Level.Rank() },
+			Cell: func(g row) table.Cell { return v.level(g.Level) },
+		},
 		{Title: l("DIFFERS ON"), Min: 10, Flex: true, Priority: 2, Cell: func(g row) table.Cell {
 			return table.Cell{Text: v.differs(g)}
 		}},

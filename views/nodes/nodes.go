@@ -136,8 +136,11 @@ func (v *view) Actions() []action.Action {
 func describe(n *backend.Node) []safe.Text {
 	lines := []safe.Text{present.Text("%s, engine %s, version %s", n.State, n.Engine, n.Version)}
 	for _, f := range [...][2]string{
-		{"", n.Reason}, {"state folder ", n.StateDir}, {"listens on ", strings.Join(n.Addresses, ", ")},
-		{"control groups ", n.Cgroup}, {"id ", n.ID},
+		{"", n.Reason},
+		{"state folder ", n.StateDir},
+		{"listens on ", strings.Join(n.Addresses, ", ")},
+		{"control groups ", n.Cgroup},
+		{"id ", n.ID},
 	} {
 		if f[1] != "" {
 			lines = append(lines, safe.Clean(f[0]+f[1]))

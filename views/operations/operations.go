@@ -86,17 +86,23 @@ func (v *view) columns() []table.Column[*backend.Operation] {
 		{Title: l("TIME"), Min: 8, Priority: 3, Cell: func(o row) table.Cell {
 			return table.Cell{Text: present.Clock(o.Created, v.deps.Now()), Style: th.Dim}
 		}},
-		{Title: l("WHAT"), Min: 7, Max: 14, Less: func(a, b row) bool { return a.Kind < b.Kind },
-			Cell: func(o row) table.Cell { return table.Cell{Text: safe.Clean(o.Kind), Style: th.Title} }},
-		{Title: l("ON"), Min: 6, Max: 24, Less: func(a, b row) bool { return a.Target < b.Target },
-			Cell: func(o row) table.Cell { return table.Cell{Text: safe.Clean(o.Target)} }},
+		{
+			Title: l("WHAT"), Min: 7, Max: 14, Less: func(a, b row) bool { return a.Kind < b.Kind },
+			Cell: func(o row) table.Cell { return table.Cell{Text: safe.Clean(o.Kind), Style: th.Title} },
+		},
+		{
+			Title: l("ON"), Min: 6, Max: 24, Less: func(a, b row) bool { return a.Target < b.Target },
+			Cell: func(o row) table.Cell { return table.Cell{Text: safe.Clean(o.Target)} },
+		},
 		{Title: l("STATE"), Min: 9, Max: 10, Cell: func(o row) table.Cell {
 			w := present.Operation(*o)
 			return table.Cell{Text: w.Text, Style: th.Mark(w.State).Style}
 		}},
 		{Title: l("HOW IT WENT"), Min: 10, Flex: true, Priority: 1, Cell: func(o row) table.Cell { return v.outcome(o) }},
-		{Title: l("BY"), Min: 8, Max: 14, Priority: 2, Less: func(a, b row) bool { return a.Author < b.Author },
-			Cell: func(o row) table.Cell { return table.Cell{Text: safe.Clean(o.Author)} }},
+		{
+			Title: l("BY"), Min: 8, Max: 14, Priority: 2, Less: func(a, b row) bool { return a.Author < b.Author },
+			Cell: func(o row) table.Cell { return table.Cell{Text: safe.Clean(o.Author)} },
+		},
 		{Title: l("FROM"), Min: 7, Max: 10, Priority: 5, Cell: func(o row) table.Cell {
 			return table.Cell{Text: safe.Clean(o.Source), Style: th.Dim}
 		}},
@@ -141,7 +147,8 @@ func (v *view) Actions() []action.Action {
 	}
 	about := ui.Place{View: "describe", Ref: o.AsRef()}
 	list := make([]action.Action, 0, 24)
-	list = append(list,
+	list = append(
+		list,
 		present.Open(v.deps, safe.Literal("steps and outcome"), about, ok),
 		present.Undo(v.deps, *o), present.Cancel(v.deps, *o),
 	)

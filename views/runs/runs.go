@@ -114,8 +114,10 @@ func (v *view) columns() []table.Column[*backend.Run] {
 			m := th.Mark(present.Run(*r).State)
 			return table.Cell{Text: m.Glyph, Style: m.Style}
 		}},
-		{Title: l("RUN"), Min: 3, Right: true, Less: func(a, b row) bool { return a.Number > b.Number },
-			Cell: func(r row) table.Cell { return table.Cell{Text: safe.Clean(strconv.Itoa(r.Number)), Style: th.Title} }},
+		{
+			Title: l("RUN"), Min: 3, Right: true, Less: func(a, b row) bool { return a.Number > b.Number },
+			Cell: func(r row) table.Cell { return table.Cell{Text: safe.Clean(strconv.Itoa(r.Number)), Style: th.Title} },
+		},
 	}
 	if v.of.Kind != backend.KindJob && v.of.Kind != backend.KindInstance {
 		list = append(list, table.Column[row]{
@@ -123,7 +125,8 @@ func (v *view) columns() []table.Column[*backend.Run] {
 			Cell: func(r row) table.Cell { return table.Cell{Text: safe.Clean(v.owner(r))} },
 		})
 	}
-	return append(list,
+	return append(
+		list,
 		table.Column[row]{Title: l("STATE"), Min: 7, Max: 12, Cell: func(r row) table.Cell {
 			w := present.Run(*r)
 			return table.Cell{Text: w.Text, Style: th.Mark(w.State).Style}
@@ -137,9 +140,11 @@ func (v *view) columns() []table.Column[*backend.Run] {
 		table.Column[row]{Title: l("STARTED"), Min: 8, Priority: 3, Cell: func(r row) table.Cell {
 			return table.Cell{Text: present.Clock(r.Started, v.deps.Now()), Style: th.Dim}
 		}},
-		table.Column[row]{Title: l("LASTED"), Min: 6, Right: true, Priority: 2,
+		table.Column[row]{
+			Title: l("LASTED"), Min: 6, Right: true, Priority: 2,
 			Less: func(a, b row) bool { return a.Duration(v.deps.Now()) > b.Duration(v.deps.Now()) },
-			Cell: func(r row) table.Cell { return table.Cell{Text: present.Lasted(r.Duration(v.deps.Now()))} }},
+			Cell: func(r row) table.Cell { return table.Cell{Text: present.Lasted(r.Duration(v.deps.Now()))} },
+		},
 	)
 }
 
