@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -95,7 +96,7 @@ func (b *Backend) tellEdge(id string, again bool) (string, bool) {
 	e.told[id] = app
 	why := ""
 	if err != nil {
-		why = err.Error()
+		why = strings.TrimPrefix(err.Error(), "app "+app.Name+": ")
 		if _, waiting := e.failed[id]; !waiting || again {
 			b.timers.after(edgeRetry, func() { b.spawn(func(context.Context) { b.syncEdge(id, true) }) })
 		}

@@ -34,6 +34,7 @@ type fakeEngine struct {
 	refuse error // of Start
 	nextID int
 	usages int
+	grow   bool // the memory that instances use, with each measurement
 }
 
 type fakeInstance struct {
@@ -257,9 +258,13 @@ func (e *fakeEngine) Usage(_ context.Context, ids []string) (map[string]engine.U
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.usages++
+	rss := int64(1 << 20)
+	if e.grow {
+		rss *= int64(e.usages)
+	}
 	out := make(map[string]engine.Usage)
 	for _, id := range ids {
-		out[id] = engine.Usage{CPU: 0.25, RSS: int64(e.usages) << 20, FDs: 3, Processes: 1}
+		out[id] = engine.Usage{CPU: 0.25, RSS: rss, FDs: 3, Processes: 1}
 	}
 	return out, nil
 }
@@ -310,6 +315,13 @@ func (e *fakeEngine) happened(prefix string) []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(e.calls), func(c string) bool { return !strings.HasPrefix(c, prefix) })
+}
+
+// measured counts how often the engine was asked to measure.
+func (e *fakeEngine) measured() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.usages
 }
 
 // living counts what runs.

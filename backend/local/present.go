@@ -100,7 +100,7 @@ func addUsage(app *backend.App, u engine.Usage) {
 // before that.
 func words(e backend.Exit, in backend.Instance, n logstore.Counters) string {
 	text := e.String()
-	if e.OOM && in.MemoryLimit > 0 {
+	if e.OOM && e.Reason == "" && in.MemoryLimit > 0 {
 		text = fmt.Sprintf("%s (%s)", text, size(in.MemoryLimit))
 	}
 	said, at := n.LastWords, n.LastWordsAt

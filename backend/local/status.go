@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"pitwall/backend"
@@ -246,7 +247,8 @@ func (c *change) status(n news) error {
 	d.now.Again = d.now.Again && st.State.Final()
 	in.State, in.Reason, in.Ready, in.PID, in.Port = st.State, st.Reason, st.Ready, st.PID, st.Port
 	in.Run, in.Restarts, in.NextStart, in.LastExit = st.Run, st.Restarts, st.NextStart, st.LastExit
-	if !st.Since.IsZero() {
+	same := was.State == st.State && was.Run == st.Run && was.PID == st.PID
+	if !st.Since.IsZero() && !same { // an engine that adopts may not know since when
 		in.Since = st.Since.UTC()
 	}
 	if st.EnvHash != "" {
@@ -468,7 +470,7 @@ func exited(e backend.Exit) string {
 	if e.Unknown && e.Reason == "" {
 		return "ended, how is not known"
 	}
-	if e.Reason == "" {
+	if e.Reason == "" || strings.HasPrefix(e.Reason, "killed") {
 		return "was " + e.String()
 	}
 	return "ended: " + e.Reason

@@ -177,12 +177,14 @@ func TestWatchEndsAndRefuses(t *testing.T) {
 func TestSamplesMeasureOnlyForWatchers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.eng.grow = true
 		w.must(apply(spec("web", 2, "ok"), spec("other", 1, "ok")))
-		time.Sleep(time.Hour)
-		if w.eng.usages != 0 {
-			t.Errorf("measured %d times for nobody", w.eng.usages)
-		}
 		id := w.app("web").ID
+		before := w.eng.measured()
+		time.Sleep(time.Hour)
+		if n := w.eng.measured(); n != before {
+			t.Errorf("measured %d times for nobody", n-before)
+		}
 		feed, err := w.b.Samples(w.ctx, backend.SampleQuery{Apps: []string{id}, Instances: true, Interval: backend.Duration(time.Second)})
 		if err != nil {
 			t.Fatal(err)
@@ -208,9 +210,9 @@ func TestSamplesMeasureOnlyForWatchers(t *testing.T) {
 		}
 		feed.Close()
 		synctest.Wait()
-		n := w.eng.usages
+		n := w.eng.measured()
 		time.Sleep(time.Hour)
-		if w.eng.usages != n {
+		if w.eng.measured() != n {
 			t.Error("it is measured after the last watcher has gone")
 		}
 		if _, err := feed.Next(w.ctx); err != io.EOF {
