@@ -71,22 +71,42 @@ func TestAnyKeyInAnyOrderDraws(t *testing.T) {
 		"up", "down", "pgdown", "home", "end", "enter", "esc", "tab", "space", "backspace", "ctrl+c", "ctrl+l",
 		":", "/", "?", "m", "v", "M", "R", "D", "y", "n", "r", "*", "-", ">", "<", "!", "a", "x",
 	}
+	type step struct {
+		kind, w, h, y int
+		key           string
+	}
+	draw := rapid.Custom(func(rt *rapid.T) step {
+		s := step{kind: rapid.IntRange(0, 9).Draw(rt, "kind")}
+		switch s.kind {
+		case 0:
+			s.w, s.h = rapid.IntRange(0, 140).Draw(rt, "w"), rapid.IntRange(0, 50).Draw(rt, "h")
+		case 1:
+			s.y = rapid.IntRange(-1, 40).Draw(rt, "y")
+		case 2:
+		default:
+			s.key = rapid.SampledFrom(keys).Draw(rt, "key")
+		}
+		return s
+	})
 	rapid.Check(t, func(rt *rapid.T) {
+		// All is drawn here: a draw may end the case by a panic, which must
+		// not happen on the bubble's goroutine.
+		steps := rapid.SliceOfN(draw, 1, 40).Draw(rt, "steps")
 		left := false
 		synctest.Test(t, func(t *testing.T) {
 			f := sample()
 			d := uitest.New(t, ui.Options{Backend: f, Views: []ui.Spec{appsSpec(), aboutSpec(nil)}}, 100, 30)
-			for range rapid.IntRange(1, 40).Draw(rt, "steps") {
-				switch rapid.IntRange(0, 9).Draw(rt, "step") {
+			for _, s := range steps {
+				switch s.kind {
 				case 0:
-					d.Resize(rapid.IntRange(0, 140).Draw(rt, "w"), rapid.IntRange(0, 50).Draw(rt, "h"))
+					d.Resize(s.w, s.h)
 				case 1:
-					d.Send(tea.MouseClickMsg{X: 3, Y: rapid.IntRange(-1, 40).Draw(rt, "y"), Button: tea.MouseLeft})
+					d.Send(tea.MouseClickMsg{X: 3, Y: s.y, Button: tea.MouseLeft})
 				case 2:
 					f.SetApp("old", "", func(a *backend.App) { a.State = backend.AppFailed })
 					d.Wait(100 * time.Millisecond)
 				default:
-					d.Press(rapid.SampledFrom(keys).Draw(rt, "key"))
+					d.Press(s.key)
 				}
 				d.Screen()
 			}

@@ -110,7 +110,7 @@ func TestScheduleRunsAndKeeps(t *testing.T) {
 		if due.Hour() != 3 || due.Before(time.Now()) {
 			t.Fatalf("next = %s, want three o'clock", due)
 		}
-		time.Sleep(due.Sub(time.Now()) + time.Minute)
+		time.Sleep(time.Until(due) + time.Minute)
 		runs := w.runs()
 		if len(runs) != 1 || runs[0].Trigger != "schedule" || runs[0].Author != "schedule" || !runs[0].Scheduled.Equal(due) {
 			t.Fatalf("runs = %+v, want one by schedule", runs)

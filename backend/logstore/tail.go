@@ -29,7 +29,6 @@ type tailer struct {
 	taken []item // the last one first
 	done  bool
 	lines int
-	bytes int
 }
 
 // tail finds the last lines that the query wants, and sets the sources to begin

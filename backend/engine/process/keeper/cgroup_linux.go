@@ -136,9 +136,11 @@ func (g *group) place(h hierarchies, parent, name string, l Limits) {
 
 // makeDir makes a group that we may put processes into.
 func makeDir(dir string) bool {
-	// Once more, as a keeper that ends may remove the parent in between.
-	if os.MkdirAll(dir, 0o755) != nil && os.MkdirAll(dir, 0o755) != nil {
-		return false
+	if os.MkdirAll(dir, 0o755) != nil {
+		// Once more, as a keeper that ends may have removed the parent in between.
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return false
+		}
 	}
 	if unix.Access(filepath.Join(dir, "cgroup.procs"), unix.W_OK) != nil {
 		unix.Rmdir(dir)

@@ -30,7 +30,6 @@ type Client struct {
 	wait   map[uint64]chan message
 	events []Event
 	pipes  Pipes
-	err    error
 }
 
 // Dial reaches the keeper of an instance's folder.
