@@ -60,7 +60,7 @@ type App struct {
 	// whole minute of now; ErrorTrend the last ten minutes, oldest first.
 	ErrorsPerMinute int       `json:"errorsPerMinute"`
 	ErrorTrend      []int     `json:"errorTrend,omitempty"`
-	LastError       string    `json:"lastError,omitempty"` // last exit and last error line, as last words
+	LastError       string    `json:"lastError"` // last exit and last error line, as last words
 	LastErrorAt     time.Time `json:"lastErrorAt,omitzero"`
 
 	Release int     `json:"release"` // the number that is current

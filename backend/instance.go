@@ -42,7 +42,7 @@ func (s InstanceState) Live() bool {
 type Instance struct {
 	ID    string `json:"id"` // APP-PROCESS-INDEX-SUFFIX
 	AppID string `json:"appId,omitempty"`
-	App   string `json:"app,omitempty"`
+	App   string `json:"app"` // empty for a job's
 	JobID string `json:"jobId,omitempty"`
 	Job   string `json:"job,omitempty"`
 	Scope
