@@ -69,11 +69,15 @@ func (b *Backend) Apps(ctx context.Context, q backend.AppQuery) (backend.List[ba
 	if err := b.enter(ctx); err != nil {
 		return backend.List[backend.App]{}, err
 	}
+	asked := func(a backend.App) bool {
+		return q.Contains(a.Scope) && wants(q.IDs, a.ID) && wants(q.Names, a.Name) && wants(q.States, a.State)
+	}
+	b.remeasure(ctx, b.samplesOf(asked))
 	b.mu.RLock()
 	var items []keyed[backend.App]
 	for _, r := range b.apps {
 		a := r.App
-		if q.Contains(a.Scope) && wants(q.IDs, a.ID) && wants(q.Names, a.Name) && wants(q.States, a.State) {
+		if asked(a) {
 			app := b.presentApp(r, b.membersOf(a.ID))
 			key := fmt.Sprintf("%d %010d %s %s", app.State.Severity(), 1_000_000_000-app.ErrorsPerMinute, app.Name, app.Qualify(""))
 			items = append(items, keyed[backend.App]{key, app})
@@ -82,6 +86,19 @@ func (b *Backend) Apps(ctx context.Context, q backend.AppQuery) (backend.List[ba
 	index := b.index
 	b.mu.RUnlock()
 	return paged(items, q.Page, index)
+}
+
+// samplesOf asks for the measurements of the apps that are asked for.
+func (b *Backend) samplesOf(asked func(backend.App) bool) backend.SampleQuery {
+	q := backend.SampleQuery{Apps: []string{""}} // none, which is not all
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for id, r := range b.apps {
+		if asked(r.App) {
+			q.Apps = append(q.Apps, id)
+		}
+	}
+	return q
 }
 
 // Instances lists instances by app, process and index.
@@ -96,6 +113,10 @@ func (b *Backend) Instances(ctx context.Context, q backend.InstanceQuery) (backe
 			return backend.List[backend.Instance]{}, err
 		}
 	}
+	b.mu.RLock()
+	present := b.candidates(q)
+	b.mu.RUnlock()
+	b.remeasure(ctx, backend.SampleQuery{Apps: []string{""}, InstanceIDs: present})
 	var items []keyed[backend.Instance]
 	add := func(r sqlite.Instance) {
 		in := r.Instance

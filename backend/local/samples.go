@@ -27,6 +27,9 @@ type sampler struct {
 	feeds map[*sampleFeed]bool
 	stop  context.CancelFunc // of the goroutine that measures
 	round chan struct{}      // asks for a round now
+
+	measuring sync.Mutex           // one listing at a time measures
+	measured  map[string]time.Time // when, by instance
 }
 
 // sampleFeed is one who watches. It has the latest sample of each resource
@@ -222,8 +225,64 @@ func (b *Backend) measureFor(ctx context.Context, due []*sampleFeed) {
 	}
 }
 
-// keepUsage remembers what was measured last.
+// measureAtOnce is how many instances a listing waits for to be measured: to
+// read the process table for them takes some tens of milliseconds.
+const measureAtOnce = 500
+
+// remeasure makes the figures of a listing true where nobody watches: it
+// measures the instances of a query that were not for sampleEvery. Where they
+// are too many to wait for, the listing has what was measured last.
+func (b *Backend) remeasure(ctx context.Context, q backend.SampleQuery) {
+	ids := make(map[string]bool)
+	b.mu.RLock()
+	b.eachAsked(q, func(id string) {
+		if b.instances[id].Instance.State.Live() {
+			ids[id] = true
+		}
+	})
+	b.mu.RUnlock()
+	if len(ids) > measureAtOnce {
+		b.spawn(func(ctx context.Context) { b.measureStale(ctx, ids) })
+		return
+	}
+	b.measureStale(ctx, ids)
+}
+
+// measureStale measures those of the instances that were not for sampleEvery.
+func (b *Backend) measureStale(ctx context.Context, ids map[string]bool) {
+	s := &b.sampler
+	s.measuring.Lock()
+	defer s.measuring.Unlock()
+	old := b.cfg.Now().Add(-sampleEvery)
+	s.mu.Lock()
+	maps.DeleteFunc(ids, func(id string, _ bool) bool { return s.measured[id].After(old) })
+	s.mu.Unlock()
+	if len(ids) == 0 {
+		return
+	}
+	usage, err := b.eng.Usage(ctx, slices.Sorted(maps.Keys(ids)))
+	if err != nil {
+		if ctx.Err() == nil {
+			b.log.Warn("measure instances", "err", err)
+		}
+		return
+	}
+	b.keepUsage(ids, usage)
+}
+
+// keepUsage remembers what was measured last, and when.
 func (b *Backend) keepUsage(asked map[string]bool, usage map[string]engine.Usage) {
+	s := &b.sampler
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.measured == nil {
+		s.measured = make(map[string]time.Time)
+	}
+	now := b.cfg.Now()
+	maps.DeleteFunc(s.measured, func(_ string, at time.Time) bool { return now.Sub(at) > sampleEvery })
+	for id := range asked {
+		s.measured[id] = now
+	}
 	next := maps.Clone(*b.usage.Load())
 	b.mu.RLock()
 	maps.DeleteFunc(next, func(id string, _ engine.Usage) bool {
