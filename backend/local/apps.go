@@ -235,16 +235,18 @@ func (b *Backend) bringDown(ctx context.Context, op *operation, ids []string) er
 	for i, id := range ids {
 		steps[i] = op.begin("stop " + b.nameIn(id))
 	}
-	var errs []error
+	var first error
 	for i, id := range ids {
 		err := b.awaitEnd(ctx, []string{id})
 		if errors.Is(context.Cause(ctx), errClosing) {
 			return err
 		}
 		op.done(steps[i], b.howEnded(id), err)
-		errs = append(errs, err)
+		if first == nil {
+			first = err
+		}
 	}
-	return errors.Join(errs...)
+	return first
 }
 
 // howEnded says how an instance's last run ended.
