@@ -226,7 +226,7 @@ func (in *instance) recordEnd(e keeper.Exit) error {
 	if err := appendJSON(filepath.Join(in.dir, "runs.jsonl"), e); err != nil {
 		return err
 	}
-	w, _, err := segment.OpenWriter(filepath.Join(in.dir, "log"), segment.Options{})
+	w, _, err := segment.OpenWriter(filepath.Join(in.dir, "log"), segment.Options{LockWait: time.Second})
 	if err != nil {
 		return err
 	}

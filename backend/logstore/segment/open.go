@@ -34,8 +34,8 @@ func (r Report) Clean() bool {
 const rebuiltGap = 1 << 31
 
 // OpenWriter opens the log in a folder for writing, making the folder where it
-// is missing and repairing what a crash left. It returns [ErrLocked] while
-// another writer has it open.
+// is missing and repairing what a crash left. It returns [ErrLocked] where
+// another writer has it open and keeps it so for [Options.LockWait].
 func OpenWriter(dir string, o Options) (*Writer, Report, error) {
 	if o.SegmentBytes <= 0 {
 		o.SegmentBytes = defaultBytes
@@ -98,14 +98,20 @@ func (w *Writer) takeLock() error {
 	if err != nil {
 		return err
 	}
-	var lerr error
-	if err := conn.Control(func(fd uintptr) { lerr = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
-		return err
+	const pause = 10 * time.Millisecond
+	for waited := time.Duration(0); ; waited += pause {
+		var lerr error
+		if err := conn.Control(func(fd uintptr) { lerr = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
+			return err
+		}
+		if lerr == nil {
+			return nil
+		}
+		if waited >= w.opts.LockWait {
+			return fmt.Errorf("%w: %w", ErrLocked, lerr)
+		}
+		time.Sleep(pause)
 	}
-	if lerr != nil {
-		return fmt.Errorf("%w: %w", ErrLocked, lerr)
-	}
-	return nil
 }
 
 // resume goes on with the last segment.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -348,6 +349,30 @@ func TestOneWriterAtATime(t *testing.T) {
 	defer w.Close()
 	if _, _, err := OpenWriter(dir, Options{}); !errors.Is(err, ErrLocked) {
 		t.Errorf("second OpenWriter() = %v, want ErrLocked", err)
+	}
+}
+
+func TestNextWriterWaitsForTheLastOne(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, dir, Options{})
+	opened := make(chan error)
+	go func() {
+		next, _, err := OpenWriter(dir, Options{LockWait: time.Hour})
+		if err == nil {
+			err = next.Close()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Errorf("OpenWriter() beside a writer = %v, want it to wait", err)
+	case <-time.After(30 * time.Millisecond):
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-opened; err != nil {
+		t.Errorf("OpenWriter() after the last writer = %v", err)
 	}
 }
 

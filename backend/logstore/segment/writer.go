@@ -44,6 +44,10 @@ type Options struct {
 	Sync         SyncPolicy       // default SyncInterval
 	SyncEvery    time.Duration    // of SyncInterval; default 200 ms
 	Now          func() time.Time // default time.Now
+
+	// LockWait is how long to wait for the writer before this one: a killed
+	// process gives up its files only after it is seen dead. Default none.
+	LockWait time.Duration
 }
 
 // Writer appends to a log. One writer may have a folder open at a time, which

@@ -168,19 +168,13 @@ func newKeeper(dir, mode string) (*keeper, error) {
 }
 
 // openLog opens the log, whose lock makes this the folder's only keeper. One
-// that takes over waits for a moment: a killed process may take as long to give
-// up its files.
+// that takes over waits for the one before it.
 func openLog(l Log, mode string) (*segment.Writer, segment.Report, error) {
-	const tries, pause = 100, 10 * time.Millisecond
-	for try := 0; ; try++ {
-		w, report, err := segment.OpenWriter("log", segment.Options{
-			SegmentBytes: l.SegmentBytes, Sync: segment.SyncPolicy(l.Fsync),
-		})
-		if !errors.Is(err, segment.ErrLocked) || mode == modeStart || try == tries {
-			return w, report, err
-		}
-		time.Sleep(pause)
+	o := segment.Options{SegmentBytes: l.SegmentBytes, Sync: segment.SyncPolicy(l.Fsync)}
+	if mode != modeStart {
+		o.LockWait = time.Second
 	}
+	return segment.OpenWriter("log", o)
 }
 
 // takeOver reads what a keeper before this one left, and adopts its child or
