@@ -104,18 +104,14 @@ func (c *cli) apply(ctx context.Context, b backend.Backend, a *action, apply bac
 	if err != nil {
 		return err
 	}
-	if apply.DryRun {
-		if c.output == "json" {
-			return c.printJSON(res.Changes)
-		}
-		if c.output == "yaml" {
-			return c.printYAML(res.Changes)
-		}
+	switch {
+	case apply.DryRun && c.structured():
+		return c.printStructured(list(res.Changes))
+	case apply.DryRun || !c.structured() && c.output != "name":
 		c.printChanges(res.Changes)
-		return nil
 	}
-	if c.output == "table" || c.output == "wide" {
-		c.printChanges(res.Changes)
+	if apply.DryRun {
+		return nil
 	}
 	deletes := 0
 	for _, ch := range res.Changes {

@@ -50,7 +50,7 @@ func (c *cli) with(ctx context.Context, f func(context.Context, backend.Backend)
 	if err != nil {
 		return err
 	}
-	srv, err := c.startServer(ctx, serveOptions{state: s, log: c.quietLog(), edgeHTTP: c.edgeHTTP})
+	srv, err := c.startServer(ctx, serveOptions{state: s, log: fileLog(s), edgeHTTP: c.edgeHTTP})
 	if errors.Is(err, errOwned) { // somebody was faster
 		return c.with(ctx, f)
 	}

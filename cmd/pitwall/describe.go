@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,11 +30,11 @@ func (c *cli) describeCommand() *cobra.Command {
 
 // description is what describe gives of an app.
 type description struct {
-	App        backend.App         `json:"app"`
-	Instances  []backend.Instance  `json:"instances"`
-	Releases   []backend.Release   `json:"releases"`
-	Operations []backend.Operation `json:"operations"`
-	Events     []backend.Event     `json:"events"`
+	App        backend.App        `json:"app"`
+	Instances  []backend.Instance `json:"instances"`
+	Releases   []backend.Release  `json:"releases"`
+	Operations []operationOut     `json:"operations"`
+	Events     []backend.Event    `json:"events"`
 }
 
 func (c *cli) describeApp(ctx context.Context, b backend.Backend, a backend.App) error {
@@ -53,13 +54,13 @@ func (c *cli) describeApp(ctx context.Context, b backend.Backend, a backend.App)
 	if err != nil {
 		return err
 	}
-	d := description{a, instances.Items, releases.Items, ops.Items, events.Items}
-	switch c.output {
-	case "json":
-		return c.printJSON(d)
-	case "yaml":
-		return c.printYAML(d)
-	case "name":
+	d := description{
+		outApp(a), list(instances.Items), list(releases.Items), each(ops.Items, outOperation), list(events.Items),
+	}
+	switch {
+	case c.structured():
+		return c.printStructured(d)
+	case c.output == "name":
 		c.println(a.Name)
 		return nil
 	}
@@ -70,13 +71,17 @@ func (c *cli) describeApp(ctx context.Context, b backend.Backend, a backend.App)
 func (c *cli) printDescription(d description) {
 	a, now := d.App, time.Now()
 	c.field("app", a.Qualify(a.Name)+"  "+a.ID)
-	c.field("state", fmt.Sprintf("%s since %s, %d/%d ready", appState(a), age(a.Since, now), a.Ready, a.Instances))
+	c.field("state", fmt.Sprintf("%s for %s, %d/%d ready", appState(a), age(a.Since, now), a.Ready, a.Instances))
 	if a.Blocked {
 		c.field("blocked", fmt.Sprintf("by %s %s ago: %s", orDash(a.BlockedBy), age(a.BlockedAt, now), orDash(a.BlockedReason)))
 	}
 	c.field("errors", fmt.Sprintf("%d a minute", a.ErrorsPerMinute))
 	if a.LastError != "" {
-		c.field("last words", fmt.Sprintf("%s (%s ago)", a.LastError, age(a.LastErrorAt, now)))
+		words := a.LastError
+		if !a.LastErrorAt.IsZero() {
+			words += fmt.Sprintf(" (%s ago)", age(a.LastErrorAt, now))
+		}
+		c.field("last words", words)
 	}
 	c.field("routes", orDash(routes(a.Routes)))
 	for _, p := range a.Spec.Processes {
@@ -89,7 +94,7 @@ func (c *cli) printDescription(d description) {
 		c.field("release", fmt.Sprintf("%d %s by %s: %s", r.Number, stamp(r.Created), orDash(r.Author), fieldChanges(r.Diff)))
 	}
 	for _, o := range d.Operations {
-		c.field("operation", fmt.Sprintf("%s %s %s by %s: %s", stamp(o.Created), o.Kind, o.State, o.Author, outcome(o)))
+		c.field("operation", fmt.Sprintf("%s %s %s by %s: %s", stamp(o.Created), o.Kind, o.State, o.Author, outcome(o.Operation)))
 	}
 	for _, e := range slices.Backward(d.Events) {
 		c.field("event", fmt.Sprintf("%s %s", stamp(e.Time), e.Message))
@@ -120,13 +125,11 @@ func (c *cli) describeJob(ctx context.Context, b backend.Backend, j backend.Job)
 	d := struct {
 		Job  backend.Job   `json:"job"`
 		Runs []backend.Run `json:"runs"`
-	}{j, runs.Items}
-	switch c.output {
-	case "json":
-		return c.printJSON(d)
-	case "yaml":
-		return c.printYAML(d)
-	case "name":
+	}{j, list(runs.Items)}
+	switch {
+	case c.structured():
+		return c.printStructured(d)
+	case c.output == "name":
 		c.println(j.Name)
 		return nil
 	}
@@ -151,23 +154,20 @@ func (c *cli) envCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		env := app.Spec.Env
-		if env == nil {
-			env = map[string]string{}
+		keys := slices.Sorted(maps.Keys(app.Spec.Env))
+		switch {
+		case c.structured():
+			env := map[string]string{} // never null
+			maps.Copy(env, app.Spec.Env)
+			return c.printStructured(env)
+		case c.output == "name":
+			for _, k := range keys {
+				c.println(k)
+			}
+			return nil
 		}
-		switch c.output {
-		case "json":
-			return c.printJSON(env)
-		case "yaml":
-			return c.printYAML(env)
-		}
-		var keys []string
-		for k := range env {
-			keys = append(keys, k)
-		}
-		slices.Sort(keys)
 		for _, k := range keys {
-			c.println(k + "=" + env[k])
+			c.println(k + "=" + app.Spec.Env[k])
 		}
 		return nil
 	})

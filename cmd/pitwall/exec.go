@@ -19,14 +19,17 @@ func (c *cli) execCommand() *cobra.Command {
 	var instance string
 	cmd := &cobra.Command{
 		Use: "exec APP [--instance X] -- COMMAND [ARG...]", Short: "Run a command beside an instance",
-		Long: "Runs a command in the folder, environment and user of an instance, and exits with its code.",
-		Args: names(2, -1, "an app and a command"), ValidArgsFunction: c.complete(completeApps),
+		Long:    "Runs a command in the folder, environment and user of an instance, and exits with its\ncode. Its input, output and errors are this command's own.",
+		Example: "  pitwall exec web -- env\n  pitwall exec web --instance main.1 -- sh -c 'ls -l | wc -l'",
+		Args:    names(2, -1, "an app and a command"), ValidArgsFunction: c.complete(completeApps),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.exec(cmd.Context(), args[0], instance, args[1:])
 		},
 	}
-	cmd.Flags().SetInterspersed(false)
-	cmd.Flags().StringVar(&instance, "instance", "", "the `instance`: id, place (main.0) or index; default the first that runs")
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w: put -- before the command, as in %s web -- ls -l", err, cmd.CommandPath())
+	})
+	c.besideFlag(cmd, &instance)
 	return cmd
 }
 
@@ -38,8 +41,13 @@ func (c *cli) shellCommand() *cobra.Command {
 			return c.exec(cmd.Context(), args[0], instance, []string{"sh"})
 		},
 	}
-	cmd.Flags().StringVar(&instance, "instance", "", "the `instance`: id, place (main.0) or index; default the first that runs")
+	c.besideFlag(cmd, &instance)
 	return cmd
+}
+
+func (c *cli) besideFlag(cmd *cobra.Command, instance *string) {
+	cmd.Flags().StringVar(instance, "instance", "", "the `instance`: id, place (main.0) or index; default the first that runs")
+	_ = cmd.RegisterFlagCompletionFunc("instance", c.complete(completeInstances)) // fails for an unknown flag only
 }
 
 func (c *cli) exec(ctx context.Context, app, instance string, command []string) error {
@@ -110,21 +118,7 @@ func (c *cli) pipe(ctx context.Context, conn backend.Conn) (int, error) {
 		if err == nil {
 			defer term.Restore(c.in.Fd(), old)
 		}
-		resized := make(chan os.Signal, 1)
-		signal.Notify(resized, syscall.SIGWINCH)
-		defer signal.Stop(resized)
-		done := make(chan struct{})
-		defer close(done)
-		go func() {
-			for {
-				select {
-				case <-resized:
-					_ = conn.Resize(c.size()) // the next resize tries again
-				case <-done:
-					return
-				}
-			}
-		}()
+		defer c.followSize(conn)()
 	}
 	go func() {
 		// Ends with the input; a read of a terminal ends with the process.
@@ -135,4 +129,26 @@ func (c *cli) pipe(ctx context.Context, conn backend.Conn) (int, error) {
 		return 0, err
 	}
 	return conn.Exit(ctx)
+}
+
+// followSize passes on the terminal's size as it changes, until the returned
+// function is called.
+func (c *cli) followSize(conn backend.Conn) (stop func()) {
+	resized := make(chan os.Signal, 1)
+	signal.Notify(resized, syscall.SIGWINCH)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-resized:
+				_ = conn.Resize(c.size()) // the next resize tries again
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(resized)
+		close(done)
+	}
 }

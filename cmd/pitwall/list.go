@@ -59,8 +59,8 @@ func (c *cli) appsCommand() *cobra.Command {
 	})
 }
 
-// listApps returns every app, or those named; a name that is unknown is an
-// error and nothing is returned.
+// listApps returns every app, or those named, each once; a name that is
+// unknown is an error and nothing is returned.
 func listApps(ctx context.Context, b backend.Backend, args []string) ([]backend.App, error) {
 	if len(args) == 0 {
 		return all(func(p backend.Page) (backend.List[backend.App], error) {
@@ -73,7 +73,9 @@ func listApps(ctx context.Context, b backend.Backend, args []string) ([]backend.
 		if err != nil {
 			return nil, err
 		}
-		apps = append(apps, a)
+		if !slices.ContainsFunc(apps, func(b backend.App) bool { return b.ID == a.ID }) {
+			apps = append(apps, a)
+		}
 	}
 	return apps, nil
 }
@@ -255,10 +257,9 @@ func (c *cli) runsCommand() *cobra.Command {
 func (c *cli) eventsCommand() *cobra.Command {
 	var follow bool
 	var level string
-	cmd := c.reader("events [APP|JOB]", "List what happened, oldest last line first", names(0, 1, "one name"), completeTargets, func(ctx context.Context, b backend.Backend, args []string) error {
+	cmd := c.reader("events [APP|JOB]", "List what happened", names(0, 1, "one name"), completeTargets, func(ctx context.Context, b backend.Backend, args []string) error {
 		return c.events(ctx, b, args, level, follow)
 	})
-	cmd.Short = "List what happened"
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what happens next")
 	cmd.Flags().StringVar(&level, "level", "", "this `level` and above")
 	return cmd
@@ -285,10 +286,7 @@ func (c *cli) events(ctx context.Context, b backend.Backend, args []string, leve
 	if err != nil {
 		return err
 	}
-	// Newest first on the wire; a person reads downwards in time.
-	for i, j := 0, len(list.Items)-1; i < j; i, j = i+1, j-1 {
-		list.Items[i], list.Items[j] = list.Items[j], list.Items[i]
-	}
+	slices.Reverse(list.Items) // newest first on the wire; a person reads downwards in time
 	if !follow {
 		return c.printEvents(list.Items)
 	}
@@ -324,8 +322,8 @@ func (c *cli) printEvents(events []backend.Event) error {
 
 func (c *cli) printEventLines(events []backend.Event) error {
 	for _, e := range events {
-		if c.output == "json" {
-			if err := c.printJSON(e); err != nil {
+		if c.structured() {
+			if err := c.printDocument(e); err != nil {
 				return err
 			}
 			continue

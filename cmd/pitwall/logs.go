@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,6 +40,9 @@ func (c *cli) logsCommand() *cobra.Command {
 		Example: "  pitwall logs web -f\n  pitwall logs web --level error --since 2h\n  pitwall logs web --grep timeout -n 50 -o json",
 		Args:    names(1, -1, "an app or a job"), ValidArgsFunction: c.complete(completeTargets),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if c.output == "name" {
+				return usagef("lines have no names: use -o table, wide, json or yaml")
+			}
 			if !cmd.Flags().Changed("tail") && (f.since != "" || f.after != "" || f.until != "" || f.run != 0) {
 				f.tail = 0
 			}
@@ -97,7 +101,7 @@ func (c *cli) logQuery(ctx context.Context, b backend.Backend, args []string, f 
 	now := time.Now()
 	q = backend.LogQuery{
 		Text: f.grep, Regexp: f.regexp, Invert: f.invert, Run: f.run, Follow: f.follow, Tail: f.tail,
-		After: backend.Cursor(f.after), Dividers: !f.noDividers && c.output != "json",
+		After: backend.Cursor(f.after), Dividers: !f.noDividers && !c.structured(),
 	}
 	if f.tail < 0 || f.run < 0 {
 		return q, false, usagef("--tail and --run are numbers from 0 on")
@@ -140,18 +144,31 @@ func (c *cli) logQuery(ctx context.Context, b backend.Backend, args []string, f 
 // oneInstance narrows q to an instance: all that ever had a place when the
 // place is named, else the one with the id.
 func (c *cli) oneInstance(ctx context.Context, b backend.Backend, q *backend.LogQuery, name string) error {
+	known := backend.InstanceQuery{Apps: q.Apps, Jobs: q.Jobs, Ended: true}
 	if process, index, ok := strings.Cut(name, "."); ok {
 		if n, err := strconv.Atoi(index); err == nil {
 			q.Process, q.Index = process, &n
-			return nil
+			return placeKnown(ctx, b, known, name)
 		}
 	}
-	in, err := resolveInstance(ctx, b, backend.InstanceQuery{Apps: q.Apps, Jobs: q.Jobs, Ended: true}, name)
+	in, err := resolveInstance(ctx, b, known, name)
 	if err != nil {
 		return err
 	}
 	q.Apps, q.Jobs, q.Instances = nil, nil, []string{in.ID}
 	return nil
+}
+
+// placeKnown fails when no instance ever had the place.
+func placeKnown(ctx context.Context, b backend.Backend, q backend.InstanceQuery, place string) error {
+	instances, err := all(func(p backend.Page) (backend.List[backend.Instance], error) {
+		q.Page = p
+		return b.Instances(ctx, q)
+	})
+	if err != nil || slices.ContainsFunc(instances, func(in backend.Instance) bool { return in.Name() == place }) {
+		return err
+	}
+	return noInstance(place)
 }
 
 // moment reads a time, or how long before now one is.
@@ -171,11 +188,8 @@ func moment(s string, now time.Time) (time.Time, error) {
 }
 
 func (c *cli) printEntry(e backend.LogEntry, several bool) error {
-	switch c.output {
-	case "json":
-		return c.printLogJSON(e)
-	case "name":
-		return nil
+	if c.structured() {
+		return c.printLogStructured(e)
 	}
 	owner := backend.InstanceName(e.Process, e.Index)
 	if several {
@@ -224,17 +238,18 @@ type logGap struct {
 	Cursor backend.Cursor  `json:"cursor"`
 }
 
-// printLogJSON prints lines and gaps, an object on a line each.
-func (c *cli) printLogJSON(e backend.LogEntry) error {
+// printLogStructured prints lines and gaps: in JSON an object on a line each,
+// in YAML a document.
+func (c *cli) printLogStructured(e backend.LogEntry) error {
 	plain := *c
 	plain.terminal = false
 	switch {
 	case e.Gap != nil:
-		return plain.printJSON(logGap{e.Gap, e.Cursor})
+		return plain.printDocument(logGap{e.Gap, e.Cursor})
 	case e.Divider != nil, e.Progress != nil:
 		return nil
 	}
-	return plain.printJSON(logLine{
+	return plain.printDocument(logLine{
 		Seq: e.Seq, Time: e.Time.UTC(), App: e.App, Instance: e.Instance, Process: e.Process, Index: e.Index,
 		Run: e.Run, Stream: e.Stream, Level: e.Level, Text: e.Text, Cut: e.Cut, Cursor: e.Cursor,
 	})

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,17 +23,12 @@ type column[T any] struct {
 
 // printList prints items as -o asks. Name gives what -o name prints.
 func printList[T any](c *cli, items []T, name func(T) string, columns []column[T]) error {
-	switch c.output {
-	case "json":
-		if items == nil {
-			items = []T{}
-		}
-		return c.printJSON(items)
-	case "yaml":
-		return c.printYAML(items)
-	case "name":
+	switch {
+	case c.structured():
+		return c.printStructured(list(items))
+	case c.output == "name":
 		for _, it := range items {
-			fmt.Fprintln(c.out, safe.Clean(name(it)))
+			c.println(name(it))
 		}
 		return nil
 	}
@@ -42,24 +38,11 @@ func printList[T any](c *cli, items []T, name func(T) string, columns []column[T
 // printTable prints columns as wide as their widest cell, two spaces apart.
 // The last one is cut at the terminal's edge.
 func printTable[T any](c *cli, items []T, columns []column[T]) error {
-	var shown []column[T]
-	for _, col := range columns {
-		if !col.wide || c.output == "wide" {
-			shown = append(shown, col)
-		}
-	}
+	shown := slices.DeleteFunc(slices.Clone(columns), func(col column[T]) bool { return col.wide && c.output != "wide" })
 	rows := make([][]safe.Text, 0, len(items)+1)
-	head := make([]safe.Text, len(shown))
-	for i, col := range shown {
-		head[i] = safe.Clean(col.title)
-	}
-	rows = append(rows, head)
+	rows = append(rows, each(shown, func(col column[T]) safe.Text { return safe.Clean(col.title) }))
 	for _, it := range items {
-		row := make([]safe.Text, len(shown))
-		for i, col := range shown {
-			row[i] = safe.Clean(col.cell(it))
-		}
-		rows = append(rows, row)
+		rows = append(rows, each(shown, func(col column[T]) safe.Text { return safe.Clean(col.cell(it)) }))
 	}
 	widths := make([]int, len(shown))
 	for _, row := range rows {
@@ -75,24 +58,52 @@ func printTable[T any](c *cli, items []T, columns []column[T]) error {
 			if last && c.terminal && used+cell.Width() > c.width {
 				cell = cell.Truncate(max(c.width-used, 8), safe.Literal("…"))
 			}
-			pad := strings.Repeat(" ", max(widths[i]-cell.Width(), 0))
-			switch {
-			case shown[i].right:
-				b.WriteString(pad + cell.String())
-			case last:
-				b.WriteString(cell.String())
-			default:
-				b.WriteString(cell.String() + pad)
-			}
-			if !last {
-				b.WriteString("  ")
-			}
+			b.WriteString(padded(cell, widths[i], shown[i].right, last))
 			used += widths[i] + 2
 		}
 		b.WriteByte('\n')
 	}
 	_, err := io.WriteString(c.out, b.String())
 	return err
+}
+
+// padded is a cell as wide as its column and the space after it; nothing
+// stands after the last one of a row.
+func padded(cell safe.Text, width int, right, last bool) string {
+	pad := strings.Repeat(" ", max(width-cell.Width(), 0))
+	text := cell.String()
+	switch {
+	case right:
+		text = pad + text
+	case !last:
+		text += pad
+	}
+	if !last {
+		text += "  "
+	}
+	return text
+}
+
+// structured reports whether scripts read the output.
+func (c *cli) structured() bool { return c.output == "json" || c.output == "yaml" }
+
+// printStructured prints v as scripts read it.
+func (c *cli) printStructured(v any) error {
+	v = promised(v)
+	if c.output == "yaml" {
+		return c.printYAML(v)
+	}
+	return c.printJSON(v)
+}
+
+// printDocument prints one of several values that come one after the other.
+func (c *cli) printDocument(v any) error {
+	if c.output == "yaml" {
+		if _, err := io.WriteString(c.out, "---\n"); err != nil {
+			return err
+		}
+	}
+	return c.printStructured(v)
 }
 
 // printJSON prints v indented when a person reads it and on a line of its own

@@ -127,7 +127,7 @@ func resolveInstance(ctx context.Context, b backend.Backend, q backend.InstanceQ
 	}
 	switch len(found) {
 	case 0:
-		return backend.Instance{}, backend.Errorf(backend.NotFound, "there is no instance %q; pitwall instances lists them", name)
+		return backend.Instance{}, noInstance(name)
 	case 1:
 		return found[0], nil
 	}
@@ -136,6 +136,10 @@ func resolveInstance(ctx context.Context, b backend.Backend, q backend.InstanceQ
 		ids = append(ids, in.ID)
 	}
 	return backend.Instance{}, backend.Errorf(backend.Ambiguous, "%q means several instances: %s", name, strings.Join(ids, ", "))
+}
+
+func noInstance(name string) error {
+	return backend.Errorf(backend.NotFound, "there is no instance %q; pitwall instances lists them", name)
 }
 
 // all reads every page of a listing.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -71,9 +72,23 @@ func run(ctx context.Context, args []string, io stdio) int {
 		return exitOK
 	}
 	if msg := err.Error(); msg != "" {
-		fmt.Fprintln(io.err, "pitwall: "+safe.Clean(msg).String())
+		fmt.Fprintln(io.err, "pitwall: "+sentence(msg))
 	}
 	return exitCode(err)
+}
+
+// maxSentence is how much is said of one thing that is wrong; what is longer
+// repeats input that nobody reads to its end.
+const maxSentence = 600
+
+// sentence makes an error's text fit for a terminal. A manifest's has a line
+// for each thing that is wrong.
+func sentence(msg string) string {
+	lines := strings.Split(strings.TrimSpace(msg), "\n")
+	for i, line := range lines {
+		lines[i] = safe.Clean(line).Truncate(maxSentence, safe.Literal("…")).String()
+	}
+	return strings.Join(lines, "\n")
 }
 
 // usageError marks a wrong command line.
@@ -153,9 +168,7 @@ func (c *cli) root() *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.checkFlags() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%w; see %s --help", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	f := root.PersistentFlags()
 	f.StringVar(&c.state, "state", "", "the state `folder` (default $XDG_STATE_HOME/pitwall)")
 	f.StringVar(&c.server, "server", "", "a server's `address`: http://HOST:PORT or unix:PATH (default $PITWALL_SERVER)")
@@ -193,7 +206,7 @@ func (c *cli) checkFlags() error {
 		return usagef("%q is not an output format: use table, wide, json, yaml or name", c.output)
 	}
 	if c.timeout < 0 {
-		return usagef("--timeout %v is negative", c.timeout)
+		return usagef("--timeout %v is negative: write a time such as 10s, or 0 for none", c.timeout)
 	}
 	if c.server == "" {
 		c.server = c.env("PITWALL_SERVER")
@@ -202,10 +215,42 @@ func (c *cli) checkFlags() error {
 	return nil
 }
 
+var flagNamed = regexp.MustCompile(`for "(?:-\w, )?--([a-z-]+)" flag`)
+
+// flagError says what a wrong flag should have been.
+func flagError(cmd *cobra.Command, err error) error {
+	if wrong, ok := err.(interface{ GetValue() string }); ok {
+		if name := flagNamed.FindStringSubmatch(err.Error()); name != nil {
+			return usagef("--%s %q: write %s; see %s --help", name[1], wrong.GetValue(), valueWords(cmd, name[1]), cmd.CommandPath())
+		}
+	}
+	return usagef("%w; see %s --help", err, cmd.CommandPath())
+}
+
+// valueWords says what a flag takes.
+func valueWords(cmd *cobra.Command, flag string) string {
+	f := cmd.Flags().Lookup(flag)
+	if f == nil {
+		return "another value"
+	}
+	switch f.Value.Type() {
+	case "int":
+		return "a whole number"
+	case "duration":
+		return "a time such as 10s, 5m or 2h"
+	case "bool":
+		return "true or false, or the flag alone"
+	}
+	return "another value"
+}
+
 // noArgs refuses arguments with a sentence that names the nearest command.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
+	}
+	if cmd.HasParent() {
+		return usagef("%s takes no arguments, but got %q; see %s --help", cmd.Name(), args[0], cmd.CommandPath())
 	}
 	msg := fmt.Sprintf("%q is not a command of %s", args[0], cmd.CommandPath())
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
@@ -218,10 +263,10 @@ func noArgs(cmd *cobra.Command, args []string) error {
 func names(min, max int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < min {
-			return usagef("%s needs %s; see %s --help", cmd.CommandPath(), what, cmd.CommandPath())
+			return usagef("%s needs %s; see %s --help", cmd.Name(), what, cmd.CommandPath())
 		}
 		if max >= 0 && len(args) > max {
-			return usagef("%s takes %s and no more, but got %q too", cmd.CommandPath(), what, args[max])
+			return usagef("%s takes %s and no more, but got %q too", cmd.Name(), what, args[max])
 		}
 		return nil
 	}
@@ -240,8 +285,12 @@ func (c *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if c.output == "json" {
-				return c.printJSON(map[string]string{"version": version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+			switch {
+			case c.structured():
+				return c.printStructured(map[string]string{"version": version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+			case c.output == "name":
+				c.println(version())
+				return nil
 			}
 			fmt.Fprintf(c.out, "pitwall %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil

@@ -5,17 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
-
-	"pitwall/backend"
 )
 
 func (c *cli) serveCommands() []*cobra.Command {
@@ -40,6 +39,9 @@ goes on, and so do the listening sockets.`,
 			if verbose {
 				level = slog.LevelDebug
 			}
+			if err := o.check(); err != nil {
+				return err
+			}
 			o.log = slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
 			return c.serve(cmd.Context(), o)
 		},
@@ -50,6 +52,33 @@ goes on, and so do the listening sockets.`,
 	f.StringVar(&o.name, "name", "", "the server's `name`, shown in the console's header (default local)")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log every request")
 	return cmd
+}
+
+// check refuses addresses that nobody can listen on.
+func (o serveOptions) check() error {
+	seen := map[string]bool{}
+	for _, addr := range o.listen {
+		whole, err := loopback(addr)
+		if err != nil {
+			return err
+		}
+		if seen[whole] {
+			return usagef("--listen %s is there twice: give each address once", addr)
+		}
+		seen[whole] = true
+	}
+	if o.edgeHTTP == "" {
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(o.edgeHTTP); err != nil || !validPort(port) {
+		return usagef("--http %q is not HOST:PORT, for example 127.0.0.1:7080", o.edgeHTTP)
+	}
+	return nil
+}
+
+func validPort(port string) bool {
+	_, err := strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 func (c *cli) serve(ctx context.Context, o serveOptions) error {
@@ -151,101 +180,4 @@ func (l *lateFile) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	return l.file.Write(p)
-}
-
-func (c *cli) quietLog() *slog.Logger {
-	return slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-}
-
-func (c *cli) downCommand() *cobra.Command {
-	var a action
-	var apps bool
-	cmd := &cobra.Command{
-		Use: "down", Short: "End the server",
-		Long: "Ends the server that owns the state folder. What it runs goes on without one, unless --apps.",
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := c.bounded(cmd.Context())
-			defer cancel()
-			b, err := c.attach(ctx)
-			if err != nil {
-				return err
-			}
-			if b == nil && !apps {
-				c.println("no server runs")
-				return nil
-			}
-			if b != nil {
-				defer b.Close()
-				return timed(ctx, c.down(ctx, b, &a, apps))
-			}
-			return timed(ctx, c.downHere(ctx, &a))
-		},
-	}
-	a.flags(cmd)
-	cmd.Flags().BoolVar(&apps, "apps", false, "stop everything that it runs first")
-	return cmd
-}
-
-// downHere stops what runs without a server: one is made for it, which takes
-// everything back and ends it.
-func (c *cli) downHere(ctx context.Context, a *action) error {
-	down := backend.Down{Apps: true, Intent: a.intent()}
-	if err := c.confirm([]named{{"everything that runs", down}}, false); err != nil {
-		return err
-	}
-	s, err := c.stateFolder()
-	if err != nil {
-		return err
-	}
-	srv, err := c.startServer(ctx, serveOptions{state: s, log: c.quietLog()})
-	if err != nil {
-		return err
-	}
-	b, err := c.dialState(ctx, s)
-	if err != nil {
-		return errors.Join(err, srv.close())
-	}
-	defer b.Close()
-	res, err := b.Do(ctx, down)
-	if err != nil {
-		return errors.Join(err, srv.close())
-	}
-	if err := c.printOperation(res.Operation); err != nil {
-		return errors.Join(err, srv.close())
-	}
-	return srv.wait(ctx)
-}
-
-// down ends the server and waits until it lets go.
-func (c *cli) down(ctx context.Context, b backend.Backend, a *action, apps bool) error {
-	name := "the server"
-	if apps {
-		name = "the server and everything it runs"
-	}
-	cmds := []named{{name, backend.Down{Apps: apps, Intent: a.intent()}}}
-	if apps {
-		if err := c.confirm(cmds, false); err != nil {
-			return err
-		}
-	}
-	res, err := b.Do(ctx, cmds[0].cmd)
-	if err != nil {
-		return err
-	}
-	if err := c.printOperation(res.Operation); err != nil || c.server != "" {
-		return err
-	}
-	s, err := c.stateFolder()
-	if err != nil {
-		return err
-	}
-	for s.owned() {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	return nil
 }

@@ -59,9 +59,10 @@ type server struct {
 	takers chan *net.UnixConn // somebody takes over
 	failed chan error         // a door broke
 
-	work  sync.WaitGroup
-	once  sync.Once
-	ended chan struct{} // closed when it owns nothing any more
+	work    sync.WaitGroup
+	once    sync.Once
+	closing chan struct{} // closed when it begins to let go
+	ended   chan struct{} // closed when wait returns, with nothing left to own
 }
 
 // startServer takes the state folder, opens the doors, and serves. The unix
@@ -80,17 +81,16 @@ func (c *cli) startServer(ctx context.Context, o serveOptions) (*server, error) 
 
 // openDoors takes ownership and listens.
 func (c *cli) openDoors(ctx context.Context, o serveOptions) (*server, error) {
-	for _, addr := range o.listen {
-		if _, err := loopback(addr); err != nil {
-			return nil, err
-		}
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	if err := o.state.make(); err != nil {
 		return nil, err
 	}
 	s := &server{
 		o: o, doors: map[string]net.Listener{}, down: make(chan bool, 1),
-		takers: make(chan *net.UnixConn), failed: make(chan error, 1), ended: make(chan struct{}),
+		takers: make(chan *net.UnixConn), failed: make(chan error, 1),
+		closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.serving, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	lock, err := o.state.lock()
@@ -134,7 +134,7 @@ func (s *server) listen(from *heritage) error {
 		}
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
-			return backend.Errorf(backend.Conflict, "listen on %s: %w: is another program there? give --listen another port", addr, err)
+			return backend.Errorf(backend.Conflict, "%w: give --listen another port, or end the program that is there", err)
 		}
 		s.doors[tcpPrefix+addr] = l
 	}
@@ -150,7 +150,7 @@ func (s *server) listen(from *heritage) error {
 // own.
 func loopback(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
+	if err != nil || !validPort(port) {
 		return "", usagef("--listen %q is not HOST:PORT, for example 127.0.0.1:7070", addr)
 	}
 	if host == "" {
@@ -252,7 +252,7 @@ func (s *server) retain() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-s.ended:
+		case <-s.closing:
 			return
 		case <-tick.C:
 			if err := s.logs.Retain(ctx); err != nil {
@@ -275,7 +275,7 @@ func (s *server) acceptTakers() {
 		}
 		select {
 		case s.takers <- conn:
-		case <-s.ended:
+		case <-s.closing:
 			conn.Close()
 			return
 		}
@@ -283,8 +283,9 @@ func (s *server) acceptTakers() {
 }
 
 // wait blocks until ctx ends, the server is told to go down, somebody takes
-// over, or a door breaks; then it has let go of everything.
+// over, or a door breaks; then it has let go of everything. It is called once.
 func (s *server) wait(ctx context.Context) error {
+	defer close(s.ended)
 	select {
 	case <-ctx.Done():
 		return s.close()
@@ -294,7 +295,7 @@ func (s *server) wait(ctx context.Context) error {
 		return s.handOver(conn)
 	case err := <-s.failed:
 		return errors.Join(err, s.close())
-	case <-s.ended:
+	case <-s.closing:
 		return nil
 	}
 }
@@ -307,7 +308,7 @@ func (s *server) obey() {
 		if err := s.close(); err != nil {
 			s.o.log.Warn("go down", "err", err)
 		}
-	case <-s.ended:
+	case <-s.closing:
 	}
 }
 
@@ -384,7 +385,7 @@ func (s *server) files() (map[string]*os.File, error) {
 func (s *server) close() error {
 	var err error
 	s.once.Do(func() {
-		close(s.ended)
+		close(s.closing)
 		s.stop()
 		if s.take != nil {
 			s.take.Close()

@@ -59,12 +59,25 @@ func (c *cli) stateFolder() (stateFolder, error) {
 // cannot be trusted.
 func (s stateFolder) make() error {
 	if err := os.MkdirAll(s.path, 0o700); err != nil {
-		return fmt.Errorf("make state folder: %w", err)
+		return s.unusable(err)
 	}
 	if kind := networkFilesystem(s.path); kind != "" {
 		return backend.Errorf(backend.Invalid, "the state folder %s is on %s, where a lock cannot be trusted: give --state a folder on a local disk", s.path, kind)
 	}
 	return nil
+}
+
+// unusable says what to do about a folder that cannot be made or written.
+func (s stateFolder) unusable(err error) error {
+	code := backend.Invalid
+	if errors.Is(err, fs.ErrPermission) {
+		code = backend.Denied
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return backend.Errorf(code, "the state folder %s cannot be used: %w: give --state a folder that you may write", s.path, err)
 }
 
 // errOwned says that a running server owns the state folder.
@@ -76,7 +89,7 @@ var errOwned = errors.New("a running server owns the state folder")
 func (s stateFolder) lock() (*os.File, error) {
 	f, err := os.OpenFile(s.file(lockFile), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open lock: %w", err)
+		return nil, s.unusable(err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
