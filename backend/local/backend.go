@@ -200,6 +200,7 @@ func (b *Backend) load(st sqlite.State) {
 		b.names[j.Job.Qualify(j.Job.Name)] = j.Job.ID
 	}
 	for _, i := range st.Instances {
+		i.TriedBy = "" // whoever saw to it has gone with the server before
 		b.instances[i.Instance.ID] = i
 		b.join(i)
 	}

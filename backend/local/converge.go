@@ -282,7 +282,7 @@ type place struct {
 // misplaced compares the places of an app with its instances. The caller holds
 // mu or changing.
 func (b *Backend) misplaced(app sqlite.App, members []sqlite.Instance) (missing []place, surplus []string) {
-	have := make(map[place]bool)
+	have := make(map[place]sqlite.Instance)
 	tried := trials(members)
 	for _, m := range members {
 		if m.Retired {
@@ -300,8 +300,17 @@ func (b *Backend) misplaced(app sqlite.App, members []sqlite.Instance) (missing 
 			} else {
 				surplus = append(surplus, in.ID)
 			}
+		case tried[in.ID]:
 		default:
-			have[place{in.Process, in.Index}] = true
+			at := place{in.Process, in.Index}
+			if other, taken := have[at]; taken { // never meant, but must not last
+				if better(other, m) {
+					surplus = append(surplus, in.ID)
+					continue
+				}
+				surplus = append(surplus, other.Instance.ID)
+			}
+			have[at] = m
 		}
 	}
 	if app.App.Desired == backend.DesiredStopped || app.Deleting || b.down {
@@ -309,12 +318,21 @@ func (b *Backend) misplaced(app sqlite.App, members []sqlite.Instance) (missing 
 	}
 	for _, p := range app.App.Spec.Processes {
 		for i := range p.Instances {
-			if at := (place{p.Name, i}); !have[at] {
-				missing = append(missing, at)
+			if _, ok := have[place{p.Name, i}]; !ok {
+				missing = append(missing, place{p.Name, i})
 			}
 		}
 	}
 	return missing, surplus
+}
+
+// better says which of two instances keeps a place: the ready one, then the one
+// of the later release, then the first.
+func better(a, b sqlite.Instance) bool {
+	if a.Instance.Ready != b.Instance.Ready {
+		return a.Instance.Ready
+	}
+	return a.Instance.Release >= b.Instance.Release
 }
 
 // newInstance drafts an instance for a place of an app.
