@@ -166,7 +166,9 @@ func TestRealProgramsOverTwoServers(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	r := openReal(t, dir)
 	w := &world{T: t, b: r.b, ctx: t.Context()}
-	o := w.do(apply(script("flaky", `echo "level=error msg=\"no cart\""; exit 2`)))
+	flaky := script("flaky", `echo "level=error msg=\"no cart\""; exit 2`)
+	flaky.Processes[0].Ready = &backend.Check{Exec: []string{"false"}} // however late it ends, it was never ready
+	o := w.do(apply(flaky))
 	if o.State != backend.OperationFailed || !strings.Contains(o.Error, "exit 2") {
 		t.Errorf("apply of what crashes = %s %q", o.State, o.Error)
 	}
