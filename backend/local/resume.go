@@ -14,8 +14,8 @@ import (
 var errRestarted = errors.New("the server was restarted meanwhile")
 
 // resume goes on with the operations that the server before this one left.
-// Those that only wait for what is wanted go on; a roll ends as failed, and
-// what a new release has not reached yet is taken up by a new operation.
+// Those whose goal is in the state, such as a new release, go on towards it; a
+// restart, whose goal is not, ends as failed.
 func (b *Backend) resume() error {
 	open := make([]sqlite.Operation, 0, len(b.ops))
 	for _, r := range b.ops {
@@ -51,10 +51,7 @@ func (b *Backend) resumeOne(r sqlite.Operation) error {
 			return b.resumeRunning(op, cmd, work)
 		}
 	}
-	if err := b.giveUpOn(op, errRestarted); err != nil {
-		return err
-	}
-	return b.takeUp(r, cmd)
+	return b.giveUpOn(op, errRestarted)
 }
 
 // giveUpOn ends an operation that can not be gone on with.
@@ -103,6 +100,13 @@ func (b *Backend) workAgain(r sqlite.Operation, cmd backend.Command) func(contex
 		if c.Job == "" {
 			return func(ctx context.Context, op *operation) error { return b.deleteApp(ctx, op, c.App) }
 		}
+	case backend.Apply:
+		d := b.declaredBefore(c)
+		return func(ctx context.Context, op *operation) error { return b.applied(ctx, op, d) }
+	case backend.Rollback:
+		return b.bringTo(r.Op.Ref, effectReplace)
+	case backend.Scale:
+		return b.bringTo(r.Op.Ref, effectScale)
 	case backend.RunJob:
 		for _, ref := range r.Op.Also {
 			if ref.Kind == backend.KindInstance {
@@ -113,11 +117,62 @@ func (b *Backend) workAgain(r sqlite.Operation, cmd backend.Command) func(contex
 	return nil
 }
 
+// bringTo goes on with what brings an app to its declaration.
+func (b *Backend) bringTo(app backend.Ref, e effect) func(context.Context, *operation) error {
+	return func(ctx context.Context, op *operation) error {
+		return b.appliedApp(ctx, op, appChange{id: app.ID, spec: backend.AppSpec{Name: app.Name}, effect: e}, "")
+	}
+}
+
+// declaredBefore is what an Apply that was written down has left to bring
+// about: instances of older releases, places to fill, apps to delete.
+func (b *Backend) declaredBefore(cmd backend.Apply) declaration {
+	var d declaration
+	named := map[string]bool{}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, spec := range cmd.Apps {
+		spec.Scope = spec.OrDefault()
+		name := spec.Qualify(spec.Name)
+		named[name] = true
+		if r, ok := b.apps[b.names[name]]; ok {
+			d.apps = append(d.apps, appChange{id: r.App.ID, name: name, spec: r.App.Spec, effect: effectReplace})
+		}
+	}
+	for id, r := range b.apps {
+		if name := r.App.Qualify(r.App.Name); r.Deleting && r.Set == cmd.Set && !named[name] {
+			d.apps = append(d.apps, appChange{id: id, name: name, spec: r.App.Spec, effect: effectDelete})
+		}
+	}
+	for _, spec := range cmd.Jobs {
+		d.jobs = append(d.jobs, jobChange{name: spec.OrDefault().Qualify(spec.Name), spec: spec})
+	}
+	d.sort()
+	return d
+}
+
+// heldBy are the names that an operation of the server before this one holds.
+func (b *Backend) heldBy(op *operation, cmd backend.Command) []string {
+	apply, ok := cmd.(backend.Apply)
+	if !ok {
+		return []string{op.plan.scope.Qualify(op.plan.target.Name)}
+	}
+	d := b.declaredBefore(apply)
+	var names []string
+	for _, a := range d.apps {
+		names = append(names, a.name)
+	}
+	for _, j := range d.jobs {
+		names = append(names, j.name)
+	}
+	return names
+}
+
 // resumeRunning goes on with an operation's work once the engine has said what
 // runs.
 func (b *Backend) resumeRunning(op *operation, cmd backend.Command, work func(context.Context, *operation) error) error {
 	if backend.Exclusive(cmd.Verb()) {
-		op.plan.holds = []string{op.plan.scope.Qualify(op.plan.target.Name)}
+		op.plan.holds = b.heldBy(op, cmd)
 	}
 	op.plan.work = work
 	return b.change(context.Background(), cause{operation: op.id, author: op.author}, func(c *change) error {
@@ -138,56 +193,4 @@ func (b *Backend) resumeRunning(op *operation, cmd backend.Command, work func(co
 		c.after = append(c.after, func() { b.spawn(func(context.Context) { op.run() }) })
 		return nil
 	})
-}
-
-// takeUp brings on its way what an interrupted apply, rollback or restart left
-// undone: apps that are to be deleted, and instances of an older release.
-func (b *Backend) takeUp(r sqlite.Operation, cmd backend.Command) error {
-	switch cmd.(type) {
-	case backend.Apply, backend.Rollback, backend.Delete:
-	default:
-		return nil
-	}
-	for _, ref := range append([]backend.Ref{r.Op.Ref}, r.Op.Also...) {
-		app, err := b.appOf(ref.ID)
-		if err != nil || ref.Kind != backend.KindApp {
-			continue
-		}
-		intent := backend.Intent{Reason: "goes on with operation " + r.Op.ID + " after the server was restarted", Source: r.Op.Source}
-		ctx := backend.WithAttribution(context.Background(), backend.Attribution{Principal: backend.Principal{Name: r.Op.Author}})
-		var next backend.Command
-		switch {
-		case app.Deleting:
-			next = backend.Delete{App: ref.ID, Intent: intent}
-		case app.App.Desired == backend.DesiredStarted && b.hasOld(app):
-			next = backend.Restart{App: ref.ID, Intent: intent}
-		default:
-			continue
-		}
-		p, err := b.plan(next)
-		if err != nil {
-			return err
-		}
-		if _, ok := next.(backend.Restart); ok {
-			p.work = func(ctx context.Context, op *operation) error {
-				return b.roll(ctx, op, ref.ID, "", func(m sqlite.Instance) bool { return m.Instance.Release != app.App.Release })
-			}
-		}
-		if _, _, err := b.accept(ctx, next, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// hasOld reports whether an instance of an app is of an older release.
-func (b *Backend) hasOld(app sqlite.App) bool {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	for m := range b.membersOf(app.App.ID) {
-		if !m.Retired && m.Instance.Release != app.App.Release {
-			return true
-		}
-	}
-	return false
 }
