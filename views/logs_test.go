@@ -114,8 +114,6 @@ func TestGapIsFetched(t *testing.T) {
 	})
 }
 
-func has(d *uitest.Driver, text string) bool { return contains(d.Screen(), text) }
-
 func TestLogSurvivesALostStream(t *testing.T) {
 	in(t, logOfWeb, func(t *testing.T, w *viewstest.World, d *uitest.Driver) {
 		w.Fail("logs", backend.Errorf(backend.Unavailable, "gone"))
