@@ -375,9 +375,13 @@ func (c *change) trigger() string {
 func (b *Backend) startInstance(ctx context.Context, m sqlite.Instance) error {
 	in := m.Instance
 	b.mu.Lock()
+	ctl := b.controlOf(in.ID)
+	if now, ok := b.instances[in.ID]; !ok || !b.wanted(now, *ctl) {
+		b.mu.Unlock()
+		return nil // not any more: a stop came while others were started
+	}
 	spec, release, err := b.specOf(m)
 	if err == nil {
-		ctl := b.controlOf(in.ID)
 		ctl.launched, ctl.startRun, ctl.startAt, ctl.stop = true, in.Run, b.cfg.Now(), stopNot
 	}
 	b.mu.Unlock()

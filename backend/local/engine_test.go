@@ -35,6 +35,9 @@ type fakeEngine struct {
 	nextID int
 	usages int
 	grow   bool // the memory that instances use, with each measurement
+
+	// starting takes a token from each Start, which waits while it cannot.
+	starting chan struct{}
 }
 
 type fakeInstance struct {
@@ -53,6 +56,9 @@ func newEngine() *fakeEngine {
 func unknown(id string) error { return backend.Errorf(backend.NotFound, "there is no instance %s", id) }
 
 func (e *fakeEngine) Start(_ context.Context, s engine.Spec) error {
+	if e.starting != nil {
+		e.starting <- struct{}{}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.calls = append(e.calls, "start "+s.ID)
