@@ -9,7 +9,8 @@ type Node struct {
 	Reason  string `json:"reason"` // why it is degraded
 	Engine  string `json:"engine"` // process
 	Version string `json:"version"`
-	Started Time   `json:"started"` // of the server
+	PID     int    `json:"pid,omitempty"` // of the server
+	Started Time   `json:"started"`       // of the server
 
 	Context   string   `json:"context"` // the server's name, shown in the header
 	StateDir  string   `json:"stateDir,omitempty"`

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
-	"syscall"
 	"testing"
 
 	"pitwall/backend"
@@ -27,8 +27,8 @@ func TestLostTerminalHandsTheServerOn(t *testing.T) {
 
 	s.tmux("kill-session", "-t", "pitwall") // the terminal is gone, as when SSH drops
 	p.until("another process owns the server", func() bool {
-		_, _, err := p.try("nodes")
-		return err == nil && p.owner() != owner
+		now := p.owner()
+		return now != 0 && now != owner
 	})
 	after := p.instance1("sleepy")
 	if after.PID != before.PID || after.State != backend.InstanceRunning {
@@ -80,30 +80,12 @@ func TestConsoleOutlivesItsServer(t *testing.T) {
 	s.see(`left with 0`)
 }
 
-// owner is the pid of the process that owns the state folder: the one whose
-// socket answers, by its peer credentials.
+// owner is the pid of the server that answers, 0 for none.
 func (p *pit) owner() int {
-	p.t.Helper()
-	conn, err := dialUnix(p.t.Context(), stateFolder{p.state}.file(socketFile))
-	if err != nil {
-		p.t.Fatal(err)
+	out, _, err := p.try("nodes", "-o", "json")
+	var nodes []backend.Node
+	if err != nil || json.Unmarshal([]byte(out), &nodes) != nil || len(nodes) == 0 {
+		return 0
 	}
-	defer conn.Close()
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	pid := 0
-	err = raw.Control(func(fd uintptr) {
-		cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
-		if err != nil {
-			p.t.Error(err)
-			return
-		}
-		pid = int(cred.Pid)
-	})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return pid
+	return nodes[0].PID
 }

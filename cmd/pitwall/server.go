@@ -203,7 +203,7 @@ func (s *server) node() backend.Node {
 		name = "local"
 	}
 	return backend.Node{
-		Name: host, Version: version(), Started: time.Now(), Context: name,
+		Name: host, Version: version(), PID: os.Getpid(), Started: time.Now(), Context: name,
 		StateDir: s.o.state.path, Addresses: s.addresses(),
 	}
 }
@@ -282,6 +282,10 @@ func (s *server) acceptTakers() {
 	}
 }
 
+// lastWords is how long a server that goes down lets its clients read how that
+// went.
+const lastWords = 200 * time.Millisecond
+
 // wait blocks until ctx ends, the server is told to go down, somebody takes
 // over, or a door breaks; then it has let go of everything. It is called once.
 func (s *server) wait(ctx context.Context) error {
@@ -290,6 +294,7 @@ func (s *server) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return s.close()
 	case <-s.down:
+		time.Sleep(lastWords)
 		return s.close()
 	case conn := <-s.takers:
 		return s.handOver(conn)
