@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -401,6 +402,39 @@ func TestManifestNamesTheBinary(t *testing.T) {
 			if !seen[name] {
 				t.Errorf("the demo does not run %s", name)
 			}
+		}
+	}
+}
+
+func TestManifestMovesWithTheEdge(t *testing.T) {
+	for edge, chat := range map[string]string{
+		"":                  "127.0.0.1:7091",
+		"127.0.0.1:7080":    "127.0.0.1:7091",
+		"127.0.0.1:9000":    "127.0.0.1:9011",
+		"[::1]:9000":        "127.0.0.1:9011",
+		"127.0.0.1:65530":   "127.0.0.1:7091",
+		"127.0.0.1:0":       "127.0.0.1:7091",
+		"127.0.0.1:pitwall": "127.0.0.1:7091",
+	} {
+		var m struct {
+			Apps map[string]struct {
+				Processes map[string]struct{ Command []string }
+				Routes    []map[string]string
+			}
+		}
+		if err := yaml.Unmarshal(Manifest("/usr/bin/pitwall", edge), &m); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Apps["chat"].Routes; len(got) != 1 || got[0]["tcp"] != chat {
+			t.Errorf("beside %q the chat's routes are %v, want %s", edge, got, chat)
+		}
+		listener := edge
+		if edge == "" {
+			listener = "127.0.0.1:7080"
+		}
+		load := m.Apps["load"].Processes["main"].Command
+		if !slices.Contains(load, listener) || !slices.Contains(load, chat) {
+			t.Errorf("beside %q the load is %q, want it to visit %s and %s", edge, load, listener, chat)
 		}
 	}
 }
