@@ -21,7 +21,7 @@ func TestLostTerminalHandsTheServerOn(t *testing.T) {
 	p := &pit{t: t, state: s.state, dir: t.TempDir()}
 	s.see(`(?i)no apps`)
 	p.apply(sleeping)
-	s.see(`sleepy +running`)
+	s.see(`sleepy.*running`)
 	before := p.instance1("sleepy")
 	owner := p.owner()
 
@@ -37,7 +37,7 @@ func TestLostTerminalHandsTheServerOn(t *testing.T) {
 
 	// Attached again from another terminal, it is all there.
 	again := newScreen(t, s.state, 100, 30)
-	again.see(`sleepy +running`)
+	again.see(`sleepy.*running`)
 	again.press("q")
 	again.see(`left with 0`)
 }
@@ -47,7 +47,7 @@ func TestLeavingAConsoleHandsTheServerOn(t *testing.T) {
 	p := &pit{t: t, state: s.state, dir: t.TempDir()}
 	s.see(`(?i)no apps`)
 	p.apply(sleeping)
-	s.see(`sleepy +running`)
+	s.see(`sleepy.*running`)
 	before := p.instance1("sleepy")
 	s.press("q")
 	s.see(`1 app .*keep running`)
@@ -67,7 +67,7 @@ func TestConsoleOutlivesItsServer(t *testing.T) {
 	server := p.serve()
 	p.apply(sleeping)
 	s := newScreen(t, p.state, 80, 24)
-	s.see(`sleepy +running`)
+	s.see(`sleepy.*running`)
 	if err := server.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
