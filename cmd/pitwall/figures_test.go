@@ -381,7 +381,7 @@ func millionLines(t *testing.T) []figure {
 	const before, after = "line ", " of a million, written at once by one child"
 	command := fmt.Sprintf("s=$(date +%%s%%N); seq -f '%s%%.0f%s' 1 %d; e=$(date +%%s%%N); echo $((e-s)) > NAME", before, after, million)
 	var wrote, back []float64
-	for i := range 3 {
+	for i := range 2 {
 		job := fmt.Sprintf("million-%d", i)
 		took := filepath.Join(p.dir, job)
 		p.apply("jobs:\n  " + job + ": {command: \"" + strings.Replace(command, "NAME", took, 1) + "\"}\n")
