@@ -83,8 +83,10 @@ func ParseName(s string) (Scope, string, error) {
 	case 1:
 		return Scope{}, s, ValidName(s)
 	case 3:
-		if err := ValidName(parts[2]); err != nil {
-			return Scope{}, "", err
+		for _, part := range parts {
+			if err := ValidName(part); err != nil {
+				return Scope{}, "", err
+			}
 		}
 		return Scope{Team: parts[0], Space: parts[1]}, parts[2], nil
 	}
