@@ -68,7 +68,7 @@ func verbs() []verb {
 		},
 		{
 			use: "restart", short: "Restart apps, one instance after the other",
-			long: "For each instance, a new one must be ready before the old one is drained and stopped.\nThe first that does not become ready stops the roll and leaves the rest alone.",
+			long: "For each instance, a new one must be ready before the old one is drained and stopped. The first that does not become ready stops the roll and leaves the rest alone.",
 			make: func(app, in string, i backend.Intent) backend.Command {
 				return backend.Restart{App: app, Instance: in, Intent: i}
 			},
@@ -82,7 +82,7 @@ func verbs() []verb {
 		},
 		{
 			use: "block", short: "Refuse new connections at the edge",
-			long: "New requests get 503 and new connections are reset; open ones live on, and so do the\ninstances. Holds over a restart of the server. Connections made past the edge are not seen.",
+			long: "New requests get 503 and new connections are reset; open ones live on, and so do the instances. Holds over a restart of the server. Connections made past the edge are not seen.",
 			make: func(app, in string, i backend.Intent) backend.Command {
 				return backend.Block{App: app, Instance: in, Intent: i}
 			},
@@ -95,7 +95,7 @@ func verbs() []verb {
 		},
 		{
 			use: "kick", short: "Close open connections and leave the edge",
-			long: "Closes every connection through the edge at once; the app stays off the edge until\nattach, start or a restart. Connections made past the edge are not seen.",
+			long: "Closes every connection through the edge at once; the app stays off the edge until attach, start or a restart. Connections made past the edge are not seen.",
 			make: func(app, in string, i backend.Intent) backend.Command {
 				return backend.Kick{App: app, Instance: in, Intent: i}
 			},
@@ -159,9 +159,10 @@ func (c *cli) forApps(ctx context.Context, b backend.Backend, a *action, args []
 		}
 		instance = in.ID
 	}
+	name := shortest(apps, scopeOfApp)
 	var cmds []named
 	for _, app := range apps {
-		cmds = append(cmds, named{app.Name, v.make(app.ID, instance, a.intent())})
+		cmds = append(cmds, named{name(app), v.make(app.ID, instance, a.intent())})
 	}
 	return cmds, nil
 }

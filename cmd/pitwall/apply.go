@@ -24,10 +24,7 @@ func (c *cli) applyCommand() *cobra.Command {
 	var dryRun, prune bool
 	cmd := &cobra.Command{
 		Use: "apply -f FILE", Short: "Declare apps and jobs",
-		Long: `Declares the apps and jobs of manifests: what is new is started, what differs gets a
-new release and is replaced one instance after the other, what is the same is left
-alone. Nothing is done when any part is wrong. --prune deletes what an earlier apply
-of the same file declared and it no longer names.`,
+		Long:    "Declares the apps and jobs of manifests: what is new is started, what differs gets a new release and is replaced one instance after the other, what is the same is left alone. Nothing is done when any part is wrong. --prune deletes what an earlier apply of the same file declared and it no longer names.",
 		Example: "  pitwall apply -f shop.yaml --dry-run\n  pitwall apply -f shop.yaml --wait\n  cat shop.yaml | pitwall apply -f -",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

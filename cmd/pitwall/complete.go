@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,21 +47,15 @@ func (c *cli) complete(words completion) cobra.CompletionFunc {
 }
 
 func completeApps(ctx context.Context, b backend.Backend, _ []string) []string {
-	list, _ := b.Apps(ctx, backend.AppQuery{})
-	var words []string
-	for _, a := range list.Items {
-		words = append(words, a.Name+"\t"+appState(a))
-	}
-	return words
+	list, _ := b.Apps(ctx, backend.AppQuery{}) // what cannot be listed is not offered
+	name := shortest(list.Items, scopeOfApp)
+	return each(list.Items, func(a backend.App) string { return name(a) + "\t" + appState(a) })
 }
 
 func completeJobs(ctx context.Context, b backend.Backend, _ []string) []string {
 	list, _ := b.Jobs(ctx, backend.JobQuery{})
-	var words []string
-	for _, j := range list.Items {
-		words = append(words, j.Name+"\tjob")
-	}
-	return words
+	name := shortest(list.Items, scopeOfJob)
+	return each(list.Items, func(j backend.Job) string { return name(j) + "\tjob" })
 }
 
 func completeTargets(ctx context.Context, b backend.Backend, args []string) []string {
@@ -108,11 +104,49 @@ func completeLoglevel(ctx context.Context, b backend.Backend, args []string) []s
 		}
 		return words
 	case 2:
-		words := []string{"inherit"}
-		for _, l := range backend.Levels() {
-			words = append(words, string(l))
-		}
-		return words
+		return append(levelWords(), "inherit")
 	}
 	return nil
+}
+
+// completeRollback offers the app, then its releases.
+func completeRollback(ctx context.Context, b backend.Backend, args []string) []string {
+	if len(args) == 0 {
+		return completeApps(ctx, b, args)
+	}
+	app, err := resolveApp(ctx, b, args[0])
+	if err != nil || len(args) > 1 {
+		return nil
+	}
+	list, _ := b.Releases(ctx, backend.ReleaseQuery{App: app.ID})
+	return each(list.Items, func(r backend.Release) string { return strconv.Itoa(r.Number) + "\t" + fieldChanges(r.Diff) })
+}
+
+// completeScale offers the app, then what each of its processes has now.
+func completeScale(ctx context.Context, b backend.Backend, args []string) []string {
+	if len(args) == 0 {
+		return completeApps(ctx, b, args)
+	}
+	app, err := resolveApp(ctx, b, args[0])
+	if err != nil {
+		return nil
+	}
+	return each(app.Spec.Processes, func(p backend.ProcessSpec) string { return fmt.Sprintf("%s=%d", p.Name, p.Instances) })
+}
+
+// completeSignal offers the usual signals, then apps.
+func completeSignal(ctx context.Context, b backend.Backend, args []string) []string {
+	if len(args) == 0 {
+		return []string{"HUP", "USR1", "USR2", "INT", "QUIT", "TERM", "KILL"}
+	}
+	return completeApps(ctx, b, args)
+}
+
+func levelWords() []string {
+	return each(backend.Levels(), func(l backend.Level) string { return string(l) })
+}
+
+// fixed completes a flag by words that are known beforehand.
+func fixed(cmd *cobra.Command, flag string, words ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only
 }

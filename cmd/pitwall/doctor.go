@@ -56,7 +56,8 @@ func (c *cli) doctorCommand() *cobra.Command {
 func (c *cli) examine(ctx context.Context, s stateFolder) []finding {
 	found := []finding{examineFolder(s), examineDisk(s)}
 	found = append(found, c.examineServer(ctx, s)...)
-	return append(found, examineEdge(s), c.examineTerminal(), examineCgroup(), examineFiles())
+	found = append(found, examineEdge(s), c.examineTerminal())
+	return append(append(found, examineEngine()...), examineFiles())
 }
 
 func (c *cli) printFindings(found []finding) error {
@@ -124,12 +125,12 @@ func (c *cli) examineServer(ctx context.Context, s stateFolder) []finding {
 	}
 	b, err := c.attach(ctx)
 	if err != nil || b == nil {
-		return []finding{{"server", "problem", fmt.Sprint("cannot be reached: ", err), "check --server"}}
+		return []finding{{"server", "problem", fmt.Sprint("cannot be reached: ", err), c.whenSilent(s)}}
 	}
 	defer b.Close()
 	nodes, err := b.Nodes(ctx, backend.NodeQuery{})
 	if err != nil {
-		return []finding{{"server", "problem", "does not answer: " + err.Error(), "look into " + s.file(serverLog)}}
+		return []finding{{"server", "problem", "does not answer: " + err.Error(), c.whenSilent(s)}}
 	}
 	var found []finding
 	for _, n := range nodes.Items {
@@ -143,6 +144,14 @@ func (c *cli) examineServer(ctx context.Context, s stateFolder) []finding {
 		}
 	}
 	return found
+}
+
+// whenSilent says where to look when a server does not answer.
+func (c *cli) whenSilent(s stateFolder) string {
+	if c.server != "" {
+		return "check --server and PITWALL_SERVER"
+	}
+	return "look into " + s.file(serverLog)
 }
 
 func examineEdge(s stateFolder) finding {
@@ -184,19 +193,32 @@ func firstSet(all ...string) string {
 	return ""
 }
 
-func examineCgroup() finding {
+// examineEngine looks at what the process engine can do here. Its notes say
+// what it cannot, and begin with control groups where there are none.
+func examineEngine() []finding {
 	d := process.Describe()
-	f := finding{"limits", "ok", "cgroup " + d.Cgroup + " is writable: memory and cpu limits hold", ""}
-	if d.Cgroup == "none" || len(d.Notes) > 0 {
-		f.State, f.Detail = "warning", firstSet(strings.Join(d.Notes, "; "), "no cgroup is writable: memory is watched, cpu is not limited")
-		f.Do = "run the server as root, or with a cgroup of its own (systemd-run --user --scope -p Delegate=yes)"
+	found := []finding{{"limits", "ok", "cgroup " + d.Cgroup + " is writable: memory and cpu limits hold", ""}}
+	notes := d.Notes
+	if d.Cgroup == "none" {
+		found[0] = finding{
+			"limits", "warning", "no cgroup is writable: memory is watched, cpu is not limited",
+			"run the server as root, or with a cgroup of its own (systemd-run --user --scope -p Delegate=yes)",
+		}
+		if len(notes) > 0 {
+			found[0].Detail, notes = notes[0], notes[1:]
+		}
 	}
-	return f
+	for _, note := range notes {
+		if !strings.Contains(note, "ulimit") { // see examineFiles
+			found = append(found, finding{"engine", "warning", note, ""})
+		}
+	}
+	return found
 }
 
 // filesPerInstance is what the server holds open for each: two pipes, a
-// socket and two files.
-const filesPerInstance = 6
+// socket and a process.
+const filesPerInstance = 4
 
 func examineFiles() finding {
 	var r syscall.Rlimit

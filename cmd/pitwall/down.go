@@ -18,7 +18,7 @@ func (c *cli) downCommand() *cobra.Command {
 	var apps bool
 	cmd := &cobra.Command{
 		Use: "down", Short: "End the server",
-		Long:    "Ends the server that owns the state folder and waits until it has let go. What it runs goes on\nwithout one and the next server takes it back, unless --apps stops it first.",
+		Long:    "Ends the server that owns the state folder and waits until it has let go. What it runs goes on without one and the next server takes it back, unless --apps stops it first.",
 		Example: "  pitwall down\n  pitwall down --apps --yes",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -19,7 +19,7 @@ func (c *cli) execCommand() *cobra.Command {
 	var instance string
 	cmd := &cobra.Command{
 		Use: "exec APP [--instance X] -- COMMAND [ARG...]", Short: "Run a command beside an instance",
-		Long:    "Runs a command in the folder, environment and user of an instance, and exits with its\ncode. Its input, output and errors are this command's own.",
+		Long:    "Runs a command in the folder, environment and user of an instance, and exits with its code. It reads this command's input; what it writes, on standard error too, is this command's output.",
 		Example: "  pitwall exec web -- env\n  pitwall exec web --instance main.1 -- sh -c 'ls -l | wc -l'",
 		Args:    names(2, -1, "an app and a command"), ValidArgsFunction: c.complete(completeApps),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -39,7 +39,7 @@ func (c *cli) appsCommand() *cobra.Command {
 			return err
 		}
 		now := time.Now()
-		return printList(c, apps, func(a backend.App) string { return a.Name }, []column[backend.App]{
+		return printList(c, apps, shortest(apps, scopeOfApp), []column[backend.App]{
 			{title: "APP", cell: func(a backend.App) string { return a.Name }},
 			{title: "TEAM", cell: func(a backend.App) string { return a.Team }},
 			{title: "SPACE", wide: true, cell: func(a backend.App) string { return a.Space }},
@@ -185,7 +185,7 @@ func (c *cli) jobsCommand() *cobra.Command {
 			return err
 		}
 		now := time.Now()
-		return printList(c, jobs, func(j backend.Job) string { return j.Name }, []column[backend.Job]{
+		return printList(c, jobs, shortest(jobs, scopeOfJob), []column[backend.Job]{
 			{title: "JOB", cell: func(j backend.Job) string { return j.Name }},
 			{title: "TEAM", cell: func(j backend.Job) string { return j.Team }},
 			{title: "SCHEDULE", cell: func(j backend.Job) string { return orDash(j.Schedule) }},
@@ -262,6 +262,7 @@ func (c *cli) eventsCommand() *cobra.Command {
 	})
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what happens next")
 	cmd.Flags().StringVar(&level, "level", "", "this `level` and above")
+	fixed(cmd, "level", levelWords()...)
 	return cmd
 }
 

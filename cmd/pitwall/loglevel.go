@@ -14,7 +14,7 @@ func (c *cli) loglevelCommand() *cobra.Command {
 	var fuse time.Duration
 	cmd := &cobra.Command{
 		Use: "loglevel APP [LOGGER LEVEL]", Short: "Show or set log levels",
-		Long:    "Without LOGGER and LEVEL lists the loggers. The logger `default` is the level of all that have none;\nthe level `inherit` removes a logger's own.",
+		Long:    "Without LOGGER and LEVEL lists the loggers. The logger `default` is the level of all that have none; the level `inherit` removes a logger's own.",
 		Example: "  pitwall loglevel web http debug --for 10m\n  pitwall loglevel web default info",
 		Args:    names(1, 3, "an app, or an app, a logger and a level"), ValidArgsFunction: c.complete(completeLoglevel),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -36,7 +36,7 @@ func (c *cli) logsCommand() *cobra.Command {
 	var f logFlags
 	cmd := &cobra.Command{
 		Use: "logs APP|JOB...", Short: "Print what instances wrote, merged by time",
-		Long:    "Prints the lines of all instances of apps and jobs, merged by time. Nothing is left out in silence:\nwhat is missing is printed as a gap with its sequence numbers.",
+		Long:    "Prints the lines of all instances of apps and jobs, merged by time. Nothing is left out in silence: what is missing is printed as a gap with its sequence numbers.",
 		Example: "  pitwall logs web -f\n  pitwall logs web --level error --since 2h\n  pitwall logs web --grep timeout -n 50 -o json",
 		Args:    names(1, -1, "an app or a job"), ValidArgsFunction: c.complete(completeTargets),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,7 +53,7 @@ func (c *cli) logsCommand() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.BoolVarP(&f.follow, "follow", "f", false, "go on with what comes")
-	fl.IntVarP(&f.tail, "tail", "n", 100, "start with the last `n` lines; 0 is all (all with --since, --until, --run and --after)")
+	fl.IntVarP(&f.tail, "tail", "n", 100, "start with the last `n` lines; 0 is all, with --follow none (all with --since, --until, --run and --after)")
 	fl.StringVar(&f.since, "since", "", "from this `time` on: 10m, 2h, or RFC 3339")
 	fl.StringVar(&f.until, "until", "", "up to this `time`: 10m, 2h, or RFC 3339")
 	fl.StringVar(&f.level, "level", "", "this `level` and above")
@@ -65,7 +65,9 @@ func (c *cli) logsCommand() *cobra.Command {
 	fl.StringVar(&f.stream, "stream", "", "only `stdout` or stderr")
 	fl.StringVar(&f.after, "after", "", "go on after the entry with this `cursor`")
 	fl.BoolVar(&f.noDividers, "no-dividers", false, "leave out starts and exits")
-	_ = cmd.RegisterFlagCompletionFunc("instance", c.complete(completeInstances))
+	_ = cmd.RegisterFlagCompletionFunc("instance", c.complete(completeInstances)) // fails for an unknown flag only
+	fixed(cmd, "level", levelWords()...)
+	fixed(cmd, "stream", string(backend.Stdout), string(backend.Stderr))
 	return cmd
 }
 

@@ -23,10 +23,10 @@ func freeAddress(t testing.TB) string {
 }
 
 // fetch asks for a URL and prints status, chosen header and body:
-// fetch URL [-host HOST] [-token TOKEN] [-origin ORIGIN]
+// fetch URL [-host HOST] [-token TOKEN] [-origin ORIGIN] [-websocket yes]
 func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 || neg {
-		ts.Fatalf("usage: fetch URL [-host HOST] [-token TOKEN] [-origin ORIGIN]")
+		ts.Fatalf("usage: fetch URL [-host HOST] [-token TOKEN] [-origin ORIGIN] [-websocket yes]")
 	}
 	req, err := http.NewRequest(http.MethodGet, args[0], nil)
 	ts.Check(err)
@@ -38,6 +38,10 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 			req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(args[i+1]))
 		case "-origin":
 			req.Header.Set("Origin", args[i+1])
+		case "-websocket":
+			for k, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="} {
+				req.Header.Set(k, v)
+			}
 		}
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

@@ -109,6 +109,26 @@ func ambiguous(name string, apps []backend.App, jobs []backend.Job) error {
 	return backend.Errorf(backend.Ambiguous, "%q means several: %s", name, strings.Join(all, ", "))
 }
 
+// shortest names items so that a command line finds each again: by the bare
+// name, or by team/space/name where several have it.
+func shortest[T any](items []T, of func(T) (backend.Scope, string)) func(T) string {
+	count := map[string]int{}
+	for _, it := range items {
+		_, name := of(it)
+		count[name]++
+	}
+	return func(it T) string {
+		scope, name := of(it)
+		if count[name] > 1 {
+			return scope.Qualify(name)
+		}
+		return name
+	}
+}
+
+func scopeOfApp(a backend.App) (backend.Scope, string) { return a.Scope, a.Name }
+func scopeOfJob(j backend.Job) (backend.Scope, string) { return j.Scope, j.Name }
+
 // resolveInstance finds an instance by its id, a unique start of it, its
 // place such as main.0, or its index in the app's first process.
 func resolveInstance(ctx context.Context, b backend.Backend, q backend.InstanceQuery, name string) (backend.Instance, error) {

@@ -13,7 +13,7 @@ import (
 func (c *cli) rollbackCommand() *cobra.Command {
 	var a action
 	cmd := &cobra.Command{
-		Use: "rollback APP [RELEASE]", Short: "Make an earlier release the present one", Args: names(1, 2, "an app"), ValidArgsFunction: c.complete(completeApps),
+		Use: "rollback APP [RELEASE]", Short: "Make an earlier release the present one", Args: names(1, 2, "an app"), ValidArgsFunction: c.complete(completeRollback),
 		Long: "Makes a new release of what an earlier one was, the one before the present when none is named.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			release := 0

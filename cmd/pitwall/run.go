@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -147,11 +148,9 @@ type cli struct {
 	edgeHTTP             string
 }
 
-const about = `Pitwall shows what runs, the worst first, reads every instance's log in one
-stream, and blocks, kicks or restarts in a few keys, with a receipt.
-
-Without a command it opens the console: on the server that owns the state
-folder, or, when there is none, on one of its own, which goes on when you leave.`
+const about = "Pitwall shows what runs, the worst first, reads every instance's log in one stream, and blocks, " +
+	"kicks or restarts in a few keys, with a receipt.\n\nWithout a command it opens the console: on the server that " +
+	"owns the state folder, or, when there is none, on one of its own, which goes on when you leave."
 
 func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
@@ -178,25 +177,44 @@ func (c *cli) root() *cobra.Command {
 	root.Flags().BoolVar(&c.demo, "demo", false, "declare the demo's apps and show them")
 	root.Flags().BoolVar(&c.exitWithMe, "exit-with-me", false, "stop everything that this console's server runs when it leaves")
 	root.Flags().StringVar(&c.edgeHTTP, "http", "", "the edge's HTTP `address` when it serves (default 127.0.0.1:7080)")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "wide", "json", "yaml", "name"}, cobra.ShellCompDirectiveNoFileComp))
+	fixed(root, "output", "table", "wide", "json", "yaml", "name")
 
-	root.AddGroup(&cobra.Group{ID: "read", Title: "Look:"}, &cobra.Group{ID: "act", Title: "Act:"}, &cobra.Group{ID: "serve", Title: "Serve:"})
-	for _, cmd := range c.readCommands() {
-		cmd.GroupID = "read"
-		root.AddCommand(cmd)
-	}
-	for _, cmd := range c.actCommands() {
-		cmd.GroupID = "act"
-		root.AddCommand(cmd)
-	}
-	for _, cmd := range c.serveCommands() {
-		cmd.GroupID = "serve"
-		root.AddCommand(cmd)
-	}
-	root.AddCommand(c.demoCommand(), c.manCommand())
+	group(root, "read", "Look:", c.readCommands())
+	group(root, "act", "Act:", c.actCommands())
+	group(root, "serve", "Serve:", c.serveCommands())
+	group(root, "more", "More:", []*cobra.Command{c.manCommand(), c.demoCommand()})
+	root.SetCompletionCommandGroupID("more")
+	root.SetHelpCommandGroupID("more")
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
+	fitHelp(root)
 	return root
+}
+
+// group adds commands under a heading of the help.
+func group(root *cobra.Command, id, title string, cmds []*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: title})
+	for _, cmd := range cmds {
+		cmd.GroupID = id
+		root.AddCommand(cmd)
+	}
+}
+
+// helpWidth is the width that help fits in: that of a plain terminal.
+const helpWidth = 80
+
+// fitHelp makes the help of every command fit a plain terminal. Texts are
+// paragraphs, with an empty line between two.
+func fitHelp(root *cobra.Command) {
+	usage := strings.NewReplacer(
+		".LocalFlags.FlagUsages", fmt.Sprintf("(.LocalFlags.FlagUsagesWrapped %d)", helpWidth),
+		".InheritedFlags.FlagUsages", fmt.Sprintf("(.InheritedFlags.FlagUsagesWrapped %d)", helpWidth),
+	).Replace(root.UsageTemplate())
+	root.SetUsageTemplate(usage)
+	root.Long = ansi.Wordwrap(root.Long, helpWidth, "")
+	for _, cmd := range root.Commands() {
+		cmd.Long = ansi.Wordwrap(cmd.Long, helpWidth, "")
+	}
 }
 
 func (c *cli) checkFlags() error {

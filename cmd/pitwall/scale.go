@@ -16,7 +16,7 @@ func (c *cli) scaleCommand() *cobra.Command {
 		Use: "scale APP [PROCESS=]N...", Short: "Set how many instances run",
 		Long:    "Sets the number of instances of a process; of the first one when no PROCESS is named.",
 		Example: "  pitwall scale web 3\n  pitwall scale web main=3 worker=2",
-		Args:    names(2, -1, "an app and a number"), ValidArgsFunction: c.complete(completeApps),
+		Args:    names(2, -1, "an app and a number"), ValidArgsFunction: c.complete(completeScale),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd.Context(), func(ctx context.Context, b backend.Backend) error {
 				app, err := resolveApp(ctx, b, args[0])

@@ -26,10 +26,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	var verbose bool
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the server without a console",
-		Long: `Owns the state folder, runs what is declared, and answers on the unix socket in
-the folder, and on TCP where --listen says so; TCP asks for the token in STATE/token.
-When a server runs on the folder already, this one takes over from it: what runs
-goes on, and so do the listening sockets.`,
+		Long: "Owns the state folder, runs what is declared, and answers on the unix socket in the folder, and on TCP where --listen says so; TCP asks for the token in STATE/token. When a server runs on the folder already, this one takes over from it: what runs goes on, and so do the listening sockets.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if c.server != "" {

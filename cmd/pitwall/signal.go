@@ -13,7 +13,7 @@ import (
 func (c *cli) signalCommand() *cobra.Command {
 	var a action
 	cmd := &cobra.Command{
-		Use: "signal SIGNAL APP... | --all", Short: "Send a signal to the main process of instances", Args: names(1, -1, "a signal and an app"),
+		Use: "signal SIGNAL APP... | --all", Short: "Send a signal to the main process of instances", Args: names(1, -1, "a signal and an app"), ValidArgsFunction: c.complete(completeSignal),
 		Example: "  pitwall signal HUP web\n  pitwall signal USR1 web --instance main.0",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sig := strings.TrimPrefix(strings.ToUpper(args[0]), "SIG")

@@ -15,9 +15,10 @@ func (c *cli) waitCommand() *cobra.Command {
 	cmd := c.reader("wait APP...", "Wait until apps have come to a state", names(1, -1, "an app"), completeApps, func(ctx context.Context, b backend.Backend, args []string) error {
 		return c.waitFor(ctx, b, args, backend.AppState(state))
 	})
-	cmd.Long = "Waits until every app that is named has come to a state. Give it --timeout, or it waits as\nlong as it takes."
+	cmd.Long = "Waits until every app that is named has come to a state. Give it --timeout, or it waits as long as it takes."
 	cmd.Example = "  pitwall wait web worker --timeout 1m\n  pitwall wait web --for stopped"
 	cmd.Flags().StringVar(&state, "for", string(backend.AppRunning), "the `state`: running, stopped, failed …")
+	fixed(cmd, "for", "running", "stopped", "failed", "crashing", "degraded")
 	return cmd
 }
 
