@@ -1,7 +1,10 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 )
@@ -58,4 +61,27 @@ func (s *screen) mainFlow() {
 	if s.keys > mostKeys {
 		s.t.Errorf("the flow took %d keys, want at most %d", s.keys, mostKeys)
 	}
+}
+
+// The console over loopback TCP, with the token, from a machine that has no
+// state folder of its own.
+func TestConsoleOverTCP(t *testing.T) {
+	p := newPit(t)
+	addr := freeAddress(t)
+	p.serve("--listen", addr)
+	p.apply(sleeping)
+	token, err := os.ReadFile(filepath.Join(p.state, tokenFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"PITWALL_TOKEN=" + strings.TrimSpace(string(token))}
+	s := newScreenWith(t, env, filepath.Join(t.TempDir(), "none"), 100, 30, "--server", "http://"+addr)
+	s.see(`sleepy.*running`)
+	s.press("l")
+	s.see(`good morning`)
+	s.press("q")
+	s.see(`left with 0`)
+
+	refused := newScreenWith(t, []string{"PITWALL_TOKEN=wrong"}, filepath.Join(t.TempDir(), "none"), 100, 30, "--server", "http://"+addr)
+	refused.see(`(?i)token`)
 }

@@ -17,17 +17,24 @@ type screen struct {
 	t      *testing.T
 	socket string
 	state  string
-	keys   int // pressed so far
+	env    []string // beside the terminal's own
+	keys   int      // pressed so far
 }
 
 // newScreen opens a terminal of that size on a state folder. Everything that
 // the folder's server runs is ended with the test.
 func newScreen(t *testing.T, state string, columns, rows int, args ...string) *screen {
 	t.Helper()
+	return newScreenWith(t, nil, state, columns, rows, args...)
+}
+
+// newScreenWith is newScreen with variables of the environment.
+func newScreenWith(t *testing.T, env []string, state string, columns, rows int, args ...string) *screen {
+	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip("SKIPPED, LOUDLY: tmux is not installed, so nothing looked at the screen")
 	}
-	s := &screen{t: t, state: state, socket: filepath.Join(t.TempDir(), "tmux")}
+	s := &screen{t: t, state: state, env: env, socket: filepath.Join(t.TempDir(), "tmux")}
 	s.open(columns, rows, args...)
 	return s
 }
@@ -35,7 +42,8 @@ func newScreen(t *testing.T, state string, columns, rows int, args ...string) *s
 // open starts the console in a terminal.
 func (s *screen) open(columns, rows int, args ...string) {
 	s.t.Helper()
-	words := []string{"env", "-u", "PITWALL_SERVER", "TERM=xterm-256color", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "HOME=" + filepath.Dir(s.state), binary, "--state", s.state}
+	words := []string{"env", "-u", "PITWALL_SERVER", "TERM=xterm-256color", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "HOME=" + filepath.Dir(s.state)}
+	words = append(append(words, s.env...), binary, "--state", s.state)
 	command := quoted(append(words, args...)) + `; echo "left with $?"; sleep 600`
 	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(columns), "-y", fmt.Sprint(rows), "-s", "pitwall", command)
 	s.tmux("set-option", "-g", "status", "off")
