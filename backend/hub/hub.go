@@ -10,11 +10,12 @@ package hub
 import (
 	"io"
 	"math/bits"
+	"slices"
 	"sync"
 )
 
-// smallRing is how many values a ring holds at first, and at least at the
-// most: a burst that no subscriber cares for then costs nobody a lag.
+// smallRing is how many values a ring holds at first; it grows while a
+// subscriber that may be further behind needs more.
 const smallRing = 64
 
 // Hub publishes values to its subscribers. The zero value is ready for use. A
@@ -47,15 +48,13 @@ func (h *Hub[T]) Publish(items ...T) {
 	h.wakeAll()
 }
 
-// Subscribe returns a feed of what is published from now on and kept by keep;
-// nil keeps everything. The feed may be behind by size values, at least one.
-// Keep is called by Next, outside of the hub's lock. A closed hub gives a feed
-// that has ended.
-func (h *Hub[T]) Subscribe(size int, keep func(T) bool) *Sub[T] {
+// Subscribe returns a feed of what is published from now on. It may be behind
+// by size values, at least one. A closed hub gives a feed that has ended.
+func (h *Hub[T]) Subscribe(size int) *Sub[T] {
 	size = max(size, 1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &Sub[T]{hub: h, size: size, keep: keep, place: h.next, done: make(chan struct{})}
+	s := &Sub[T]{hub: h, size: size, place: h.next, done: make(chan struct{})}
 	if h.subs == nil {
 		h.subs = make(map[*Sub[T]]struct{})
 	}
@@ -107,17 +106,18 @@ func (h *Hub[T]) grow() {
 	h.ring = ring
 }
 
-// copyFrom appends to buf the values from number n on that are in the ring.
-func (h *Hub[T]) copyFrom(buf []T, n uint64) []T {
+// since returns a copy of the values from number n on. All of them are in the
+// ring.
+func (h *Hub[T]) since(n uint64) []T {
 	if n >= h.next {
-		return buf
+		return nil
 	}
 	mask := uint64(len(h.ring) - 1)
 	from, to := n&mask, h.next&mask
 	if from < to {
-		return append(buf, h.ring[from:to]...)
+		return slices.Clone(h.ring[from:to])
 	}
-	return append(append(buf, h.ring[from:]...), h.ring[:to]...)
+	return slices.Concat(h.ring[from:], h.ring[:to])
 }
 
 func (h *Hub[T]) wakeAll() {

@@ -16,7 +16,7 @@ import (
 
 func TestNextReturnsAllThatIsQueued(t *testing.T) {
 	var h hub.Hub[int]
-	s := h.Subscribe(10, nil)
+	s := h.Subscribe(10)
 	h.Publish(1, 2)
 	h.Publish(3)
 	if got, err := s.Next(t.Context()); err != nil || !cmp.Equal(got, []int{1, 2, 3}) {
@@ -26,7 +26,7 @@ func TestNextReturnsAllThatIsQueued(t *testing.T) {
 
 func TestNextWaits(t *testing.T) {
 	var h hub.Hub[int]
-	s := h.Subscribe(10, nil)
+	s := h.Subscribe(10)
 	got := make(chan []int)
 	go func() {
 		items, err := s.Next(t.Context())
@@ -43,7 +43,7 @@ func TestNextWaits(t *testing.T) {
 
 func TestSlowFeedLags(t *testing.T) {
 	var h hub.Hub[int]
-	s := h.Subscribe(3, nil)
+	s := h.Subscribe(3)
 	for i := range 1000 {
 		h.Publish(i)
 	}
@@ -57,46 +57,11 @@ func TestSlowFeedLags(t *testing.T) {
 	}
 }
 
-func TestDroppedValuesAreNoLag(t *testing.T) {
-	var h hub.Hub[int]
-	s := h.Subscribe(2, func(i int) bool { return i%10 == 0 })
-	for i := range 20 {
-		h.Publish(i)
-	}
-	if got, err := s.Next(t.Context()); err != nil || !cmp.Equal(got, []int{0, 10}) {
-		t.Errorf("Next() = %v, %v, want 0 10", got, err)
-	}
-}
-
-func TestMarksFollowDroppedValues(t *testing.T) {
-	var h hub.Hub[int]
-	s := h.Subscribe(50, func(i int) bool { return i == 3 }).Mark(5, func(i int) int { return -i })
-	h.Publish(1, 2, 3, 4)
-	if got, err := s.Next(t.Context()); err != nil || !cmp.Equal(got, []int{3, -4}) {
-		t.Errorf("Next() = %v, %v, want 3 and a mark at 4", got, err)
-	}
-	h.Publish(5, 6, 7, 8, 9)
-	if got, err := s.Next(t.Context()); err != nil || !cmp.Equal(got, []int{-9}) {
-		t.Errorf("Next() = %v, %v, want a mark at 9", got, err)
-	}
-}
-
-func TestLeadComesFirst(t *testing.T) {
-	var h hub.Hub[int]
-	s := h.Subscribe(1, nil).Lead(1, 2, 3)
-	h.Publish(4)
-	for _, want := range [][]int{{1, 2, 3}, {4}} {
-		if got, err := s.Next(t.Context()); err != nil || !cmp.Equal(got, want) {
-			t.Errorf("Next() = %v, %v, want %v", got, err, want)
-		}
-	}
-}
-
 func TestCloseEndsFeeds(t *testing.T) {
 	stop := errors.New("stop")
 	for _, tt := range []struct{ err, want error }{{nil, io.EOF}, {stop, stop}} {
 		var h hub.Hub[int]
-		s := h.Subscribe(10, nil)
+		s := h.Subscribe(10)
 		h.Publish(1)
 		h.Close(tt.err)
 		h.Close(errors.New("second"))
@@ -109,7 +74,7 @@ func TestCloseEndsFeeds(t *testing.T) {
 				t.Errorf("Next() = %v, want %v", err, tt.want)
 			}
 		}
-		if _, err := h.Subscribe(1, nil).Next(t.Context()); err != tt.want {
+		if _, err := h.Subscribe(1).Next(t.Context()); err != tt.want {
 			t.Errorf("Next() of a late feed = %v, want %v", err, tt.want)
 		}
 	}
@@ -117,7 +82,7 @@ func TestCloseEndsFeeds(t *testing.T) {
 
 func TestCloseOfAFeedWakesNext(t *testing.T) {
 	var h hub.Hub[int]
-	s := h.Subscribe(10, nil)
+	s := h.Subscribe(10)
 	done := make(chan error)
 	go func() {
 		_, err := s.Next(context.Background())
@@ -135,7 +100,7 @@ func TestCloseOfAFeedWakesNext(t *testing.T) {
 
 func TestNextEndsWithItsContext(t *testing.T) {
 	var h hub.Hub[int]
-	s := h.Subscribe(10, nil)
+	s := h.Subscribe(10)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
@@ -191,7 +156,7 @@ func TestEveryValueIsReadOrCounted(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"subscribe": func(t *rapid.T) {
 				size := rapid.IntRange(1, 200).Draw(t, "size")
-				readers = append(readers, &reader{sub: h.Subscribe(size, nil), next: published})
+				readers = append(readers, &reader{sub: h.Subscribe(size), next: published})
 			},
 			"publish": func(t *rapid.T) {
 				n := rapid.IntRange(1, 150).Draw(t, "n")
@@ -228,7 +193,7 @@ func TestManyReadersAtOnce(t *testing.T) {
 	const values = 5000
 	var wg sync.WaitGroup
 	for range 8 {
-		s := h.Subscribe(values, nil)
+		s := h.Subscribe(values)
 		wg.Go(func() {
 			want := 0
 			for {
@@ -263,7 +228,7 @@ func TestManyReadersAtOnce(t *testing.T) {
 func BenchmarkPublishTo1000(b *testing.B) {
 	var h hub.Hub[int]
 	for range 1000 {
-		h.Subscribe(256, nil)
+		h.Subscribe(256)
 	}
 	b.ReportAllocs()
 	for i := range b.N {

@@ -13,44 +13,20 @@ import (
 type Sub[T any] struct {
 	hub  *Hub[T]
 	size int
-	keep func(T) bool
 
 	once sync.Once
 	done chan struct{}
 
 	// Only Next touches these.
 	place   uint64 // number of the next value to read
-	lead    []T
-	every   int
-	mark    func(T) T
-	passed  int // values dropped by keep since the last mark
-	pending []T // what Next gives after it has told of a lag
-	scratch []T
+	pending []T    // what Next gives after it has told of a lag
 }
 
 var _ backend.Feed[int] = (*Sub[int])(nil)
 
-// Lead makes items the first that Next returns, before anything published.
-// They count neither for size nor for keep. It must be called before Next.
-func (s *Sub[T]) Lead(items ...T) *Sub[T] {
-	s.lead = append(s.lead, items...)
-	return s
-}
-
-// Mark makes a feed that drops values tell how far it is: after every values
-// in a row that keep dropped, and behind a batch that ends with dropped ones,
-// Next gives what mark makes of the last dropped value. It must be called
-// before Next.
-func (s *Sub[T]) Mark(every int, mark func(T) T) *Sub[T] {
-	s.every, s.mark = max(every, 1), mark
-	return s
-}
-
 // Next waits for a value and returns all that are queued. A reader that was
 // behind by more than its size gets a [*backend.LaggedError] first and then
-// goes on with the latest ones. Missed is exact unless the hub's ring was
-// overrun; then it counts every value that is gone, also those that keep would
-// have dropped. After Close, Next returns io.EOF.
+// goes on with the latest ones. After Close, Next returns io.EOF.
 func (s *Sub[T]) Next(ctx context.Context) ([]T, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -59,30 +35,19 @@ func (s *Sub[T]) Next(ctx context.Context) ([]T, error) {
 		if s.closed() {
 			return nil, io.EOF
 		}
-		if len(s.lead) > 0 {
-			items := s.lead
-			s.lead = nil
-			return items, nil
-		}
-		if len(s.pending) > 0 {
-			items := s.pending
+		if items := s.pending; len(items) > 0 {
 			s.pending = nil
 			return items, nil
 		}
-		gone, wait, err := s.take()
-		items := s.filter()
-		if missed := gone + uint64(max(0, len(items)-s.size)); missed > 0 {
-			s.pending = items[max(0, len(items)-s.size):]
+		items, missed, wait, err := s.take()
+		switch {
+		case missed > 0:
+			s.pending = items
 			return nil, &backend.LaggedError{Missed: missed}
-		}
-		if len(items) > 0 {
+		case len(items) > 0:
 			return items, nil
-		}
-		if err != nil {
+		case err != nil:
 			return nil, err
-		}
-		if wait == nil {
-			continue
 		}
 		select {
 		case <-wait:
@@ -110,47 +75,28 @@ func (s *Sub[T]) closed() bool {
 	}
 }
 
-// take copies what is new into scratch. It returns how many values are gone,
-// what to wait on when nothing is new, and the hub's end when nothing will be.
-func (s *Sub[T]) take() (gone uint64, wait <-chan struct{}, err error) {
+// take returns the latest of what is new, as many as the subscriber may be
+// behind, and how many older ones it has missed. With nothing new it returns
+// what to wait on, or the hub's end.
+func (s *Sub[T]) take() (items []T, missed uint64, wait <-chan struct{}, err error) {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s.place < h.first {
-		gone = h.first - s.place
-		s.place = h.first
+	if s.closed() { // since Next looked: the ring may be gone
+		return nil, 0, nil, io.EOF
 	}
-	s.scratch = h.copyFrom(s.scratch[:0], s.place)
+	from := max(s.place, h.first)
+	if behind := h.next - from; behind > uint64(s.size) {
+		from = h.next - uint64(s.size)
+	}
+	missed = from - s.place
 	s.place = h.next
-	if len(s.scratch) > 0 || gone > 0 {
-		return gone, nil, nil
+	switch items = h.since(from); {
+	case len(items) > 0:
+	case h.err != nil:
+		err = h.err
+	default:
+		wait = h.waiter()
 	}
-	if h.err != nil {
-		return 0, nil, h.err
-	}
-	return 0, h.waiter(), nil
-}
-
-// filter returns what keep keeps of scratch, with marks, in a fresh slice.
-func (s *Sub[T]) filter() []T {
-	defer clear(s.scratch)
-	if s.keep == nil {
-		return append([]T(nil), s.scratch...)
-	}
-	var kept []T
-	last := -1 // of the dropped, behind the last kept
-	for i, item := range s.scratch {
-		if s.keep(item) {
-			kept = append(kept, item)
-			s.passed, last = 0, -1
-			continue
-		}
-		s.passed++
-		last = i
-	}
-	if s.mark != nil && last >= 0 && (len(kept) > 0 || s.passed >= s.every) {
-		kept = append(kept, s.mark(s.scratch[last]))
-		s.passed = 0
-	}
-	return kept
+	return items, missed, wait, err
 }

@@ -36,6 +36,7 @@ import (
 
 	"pitwall/backend"
 	"pitwall/backend/engine"
+	"pitwall/backend/hub"
 	"pitwall/backend/sqlite"
 )
 
@@ -101,11 +102,14 @@ type Backend struct {
 	levels    map[levelKey]sqlite.Level
 	ops       map[string]sqlite.Operation // that have not ended
 	live      map[string]*operation       // their goroutines
-	ring      ring
-	wake      chan struct{} // closed at the next change
-	adopted   bool          // the engine has said what it runs
-	down      bool          // everything is to stop, whatever is wanted
+	wake      chan struct{}               // closed at the next change
+	adopted   bool                        // the engine has said what it runs
+	down      bool                        // everything is to stop, whatever is wanted
 	control   map[string]*control
+
+	// events has what is committed and shown; watchers that want more read
+	// the store. Published to with mu held.
+	events hub.Hub[backend.Event]
 
 	usage      atomic.Pointer[map[string]engine.Usage] // last measured; never nil, never written
 	converging convergence
@@ -189,7 +193,6 @@ func currentUser() string {
 // load puts the stored state in memory. Nobody else is there yet.
 func (b *Backend) load(st sqlite.State) {
 	b.index = st.Index
-	b.ring.start(st.Index)
 	for _, a := range st.Apps {
 		a.App.Operation = ""
 		b.apps[a.App.ID] = a
@@ -240,6 +243,7 @@ func (b *Backend) Close() error {
 	b.ended = true
 	b.ending.Unlock()
 	b.timers.stop()
+	b.events.Close(b.closed())
 	b.mu.Lock()
 	b.wakeAll()
 	b.mu.Unlock()

@@ -402,7 +402,7 @@ func (c *change) show() {
 	}
 	if len(c.events) > 0 {
 		b.index = c.events[len(c.events)-1].Index
-		b.ring.add(c.events)
+		b.events.Publish(c.events...)
 	}
 	for _, fn := range c.settle {
 		fn()

@@ -2,18 +2,20 @@ package local
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"pitwall/backend"
+	"pitwall/backend/hub"
 )
 
 const (
-	// ringSize is how many events are at hand in memory: a watcher that is
-	// further behind reads the store.
-	ringSize = 4096
+	// watchQueue is how many events wait in memory for a slow watcher: what it
+	// has not read beyond that, it reads from the store.
+	watchQueue = 1024
 
 	// watchBatch bounds what one Next reads from the store, so that a reader
 	// far behind gets its first events soon.
@@ -24,53 +26,21 @@ const (
 	bookmarkEvery = time.Second
 )
 
-// ring has the latest events, without a gap up to the last one. Its fields are
-// guarded by the Backend's mu.
-type ring struct {
-	events [ringSize]backend.Event
-	first  uint64 // index of the oldest event at hand
-	next   uint64 // index of the next event
-}
-
-func (r *ring) start(index uint64) { r.first, r.next = index+1, index+1 }
-
-func (r *ring) add(events []backend.Event) {
-	for _, e := range events {
-		r.events[e.Index%ringSize] = e
-		r.next = e.Index + 1
-	}
-	if r.next-r.first > ringSize {
-		r.first = r.next - ringSize
-	}
-}
-
-// since returns what is at hand after an index, and whether that is all.
-func (r *ring) since(index uint64, limit int) ([]backend.Event, bool) {
-	if index+1 < r.first {
-		return nil, false
-	}
-	if index+1 >= r.next { // a list may be as of a change that is being shown
-		return nil, true
-	}
-	n := min(int(r.next-index-1), limit)
-	out := make([]backend.Event, 0, n)
-	for i := range uint64(n) {
-		out = append(out, r.events[(index+1+i)%ringSize])
-	}
-	return out, true
-}
-
-// watch is a place in the row of events. It holds nothing but its index, so a
-// slow reader costs nothing and misses nothing that is still kept.
+// watch is a place in the row of events. The store has the whole row, and live
+// what is added to it, so a slow reader costs a bounded queue and misses
+// nothing that is still kept.
 type watch struct {
 	b      *Backend
 	query  backend.WatchQuery
-	after  uint64 // the last index looked at
-	told   uint64 // the last index that the reader knows of
-	toldAt time.Time
+	live   *hub.Sub[backend.Event]
+	closed atomic.Bool
 
-	closing sync.Once
-	closed  chan struct{}
+	// Only Next touches these.
+	after  uint64          // the last index looked at
+	stored uint64          // what comes up to here is read from the store,
+	queued []backend.Event // then these, then live
+	told   uint64          // the last index that the reader knows of
+	toldAt time.Time
 }
 
 // Watch follows changes after the query's index.
@@ -78,73 +48,22 @@ func (b *Backend) Watch(ctx context.Context, q backend.WatchQuery) (backend.Feed
 	if err := b.enter(ctx); err != nil {
 		return nil, err
 	}
-	b.mu.RLock()
-	index := b.index
-	b.mu.RUnlock()
-	after := q.Since
-	switch {
-	case after == 0:
-		after = index
-	case after > b.committed():
-		return nil, backend.Errorf(backend.Compacted, "change %d is not known here: list again", after)
-	case after < b.store.Compacted():
-		return nil, backend.Errorf(backend.Compacted, "changes up to %d are no longer kept: list again", b.store.Compacted())
+	if q.Since > 0 && q.Since > b.committed() {
+		return nil, backend.Errorf(backend.Compacted, "change %d is not known here: list again", q.Since)
+	}
+	if kept := b.store.Compacted(); q.Since > 0 && q.Since < kept {
+		return nil, backend.Errorf(backend.Compacted, "changes up to %d are no longer kept: list again", kept)
 	}
 	q.Kinds = slices.Clone(q.Kinds)
-	return &watch{b: b, query: q, after: after, told: after, toldAt: b.cfg.Now(), closed: make(chan struct{})}, nil
-}
-
-// Next returns the changes that the query wants, or a bookmark.
-func (w *watch) Next(ctx context.Context) ([]backend.Event, error) {
-	var bookmark *time.Timer
-	defer func() {
-		if bookmark != nil {
-			bookmark.Stop()
-		}
-	}()
-	for {
-		select {
-		case <-w.closed:
-			return nil, io.EOF
-		default:
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		events, wake, err := w.read(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if len(events) > 0 {
-			w.told, w.toldAt = events[len(events)-1].Index, w.b.cfg.Now()
-			return events, nil
-		}
-		if wake == nil { // there is more to look at
-			continue
-		}
-		var due <-chan time.Time
-		if w.after > w.told {
-			wait := bookmarkEvery - w.b.cfg.Now().Sub(w.toldAt)
-			if wait <= 0 {
-				return w.bookmark(), nil
-			}
-			if bookmark == nil {
-				bookmark = time.NewTimer(wait)
-			}
-			due = bookmark.C
-		}
-		select {
-		case <-wake:
-		case <-due:
-			return w.bookmark(), nil
-		case <-w.closed:
-			return nil, io.EOF
-		case <-w.b.ctx.Done():
-			return nil, backend.Errorf(backend.Unavailable, "%w", errClosing)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+	w := &watch{b: b, query: q, after: q.Since, toldAt: b.cfg.Now()}
+	b.mu.RLock() // no event comes between the index and the subscription
+	w.stored, w.live = b.index, b.events.Subscribe(watchQueue)
+	b.mu.RUnlock()
+	if w.after == 0 {
+		w.after = w.stored
 	}
+	w.told = w.after
+	return w, nil
 }
 
 // committed is the last index that a list can be as of. It waits for a commit
@@ -155,37 +74,85 @@ func (b *Backend) committed() uint64 {
 	return b.store.Index()
 }
 
+// Next returns the changes that the query wants, or a bookmark.
+func (w *watch) Next(ctx context.Context) ([]backend.Event, error) {
+	for {
+		events, err := w.read(ctx)
+		switch {
+		case errors.Is(err, errBookmark):
+			return w.bookmark(), nil
+		case err != nil:
+			return nil, err
+		}
+		w.after = events[len(events)-1].Index
+		events = slices.DeleteFunc(events, func(e backend.Event) bool { return !matches(w.query, e) })
+		if len(events) > 0 {
+			w.told, w.toldAt = events[len(events)-1].Index, w.b.cfg.Now()
+			return events, nil
+		}
+	}
+}
+
+// errBookmark says that the reader is to hear how far it is.
+var errBookmark = errors.New("a bookmark is due")
+
 func (w *watch) bookmark() []backend.Event {
 	w.told, w.toldAt = w.after, w.b.cfg.Now()
 	return []backend.Event{{Index: w.after, Time: w.toldAt.UTC(), Kind: backend.EventBookmark}}
 }
 
-// read looks at what comes next. The channel is nil when it did not get to the
-// end.
-func (w *watch) read(ctx context.Context) ([]backend.Event, chan struct{}, error) {
-	w.b.mu.RLock()
-	wake, index := w.b.wake, w.b.index
-	events, ok := w.b.ring.since(w.after, ringSize)
-	w.b.mu.RUnlock()
-	if !ok {
-		var err error
-		if events, err = w.b.store.EventsAfter(ctx, w.after, watchBatch); err != nil {
-			return nil, nil, err
+// read waits for the events that come next, wanted or not.
+func (w *watch) read(ctx context.Context) ([]backend.Event, error) {
+	for {
+		switch {
+		case w.closed.Load():
+			return nil, io.EOF
+		case w.after < w.stored:
+			return w.fromStore(ctx)
+		case len(w.queued) > 0:
+			events := w.queued
+			w.queued = nil
+			return events, nil
 		}
+		events, err := w.wait(ctx)
+		if backend.CodeOf(err) == backend.Lagged {
+			continue // what comes next says from where on
+		}
+		if err != nil {
+			return nil, err
+		}
+		w.queued, w.stored = events, events[0].Index-1
 	}
-	if len(events) > 0 {
-		w.after = events[len(events)-1].Index
+}
+
+// fromStore reads what is before queued and live, which is not nothing.
+func (w *watch) fromStore(ctx context.Context) ([]backend.Event, error) {
+	events, err := w.b.store.EventsAfter(ctx, w.after, int(min(w.stored-w.after, watchBatch)))
+	if err == nil && len(events) == 0 {
+		err = backend.Errorf(backend.Compacted, "changes after %d are no longer kept: list again", w.after)
 	}
-	if w.after < index {
-		wake = nil
+	return events, err
+}
+
+// wait waits for live, and no longer than until a bookmark is due.
+func (w *watch) wait(ctx context.Context) ([]backend.Event, error) {
+	if w.after == w.told {
+		return w.live.Next(ctx)
 	}
-	return slices.DeleteFunc(events, func(e backend.Event) bool { return !matches(w.query, e) }), wake, nil
+	due := bookmarkEvery - w.b.cfg.Now().Sub(w.toldAt)
+	bounded, cancel := context.WithTimeout(ctx, due)
+	defer cancel()
+	events, err := w.live.Next(bounded)
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		return nil, errBookmark
+	}
+	return events, err
 }
 
 // Close ends the feed and wakes Next.
 func (w *watch) Close() error {
-	w.closing.Do(func() { close(w.closed) })
-	return nil
+	w.closed.Store(true)
+	return w.live.Close()
 }
 
 // matches reports whether a watcher wants an event.

@@ -235,3 +235,39 @@ func TestIdleCostsNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowWatchMissesNothing lets a watcher fall behind by more than waits for
+// it in memory, and then go on.
+func TestSlowWatchMissesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.must(apply(spec("web", 1, "ok")))
+	id := w.app("web").ID
+	feed, err := w.b.Watch(w.ctx, backend.WatchQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer feed.Close()
+	list, _ := w.b.Apps(w.ctx, backend.AppQuery{})
+	at := list.Index
+	for _, behind := range []uint64{1100, 5} {
+		for list.Index < at+behind {
+			for _, c := range []backend.Command{backend.Block{App: id}, backend.Unblock{App: id}} {
+				if _, err := w.b.Do(w.ctx, c); err != nil {
+					t.Fatalf("Do() = %v", err)
+				}
+			}
+			list, _ = w.b.Apps(w.ctx, backend.AppQuery{})
+		}
+		for at < list.Index {
+			events, err := feed.Next(w.ctx)
+			if err != nil {
+				t.Fatalf("Next() = %v after %d", err, at)
+			}
+			for _, e := range events {
+				if at++; e.Index != at {
+					t.Fatalf("index %d, want %d", e.Index, at)
+				}
+			}
+		}
+	}
+}

@@ -230,8 +230,10 @@ func (s *Store) EventsAfter(ctx context.Context, index uint64, limit int) ([]bac
 		out, err = bodies[backend.Event](ctx, tx, "SELECT body FROM events WHERE idx > ? ORDER BY idx LIMIT ?", int64(index), limit)
 		return err
 	})
-	if err == nil && index < s.Compacted() {
-		return nil, backend.Errorf(backend.Compacted, "changes up to %d are no longer kept: list again", s.Compacted())
+	// Events are numbered without a gap: one that misses its neighbour shows a
+	// compaction that has not been told yet.
+	if err == nil && (index < s.Compacted() || len(out) > 0 && out[0].Index != index+1) {
+		return nil, backend.Errorf(backend.Compacted, "changes after %d are no longer kept: list again", index)
 	}
 	return out, err
 }
