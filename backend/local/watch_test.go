@@ -92,8 +92,13 @@ func listAndWatchAgree(t *testing.T, r *rand.Rand) {
 		defer feed.Close()
 		for range 1 + r.IntN(5) {
 			commands := []backend.Command{
-				backend.Restart{App: id}, backend.ForceRestart{App: id}, backend.Stop{App: id}, backend.Start{App: id},
-				backend.Scale{App: id, Instances: 1}, backend.Scale{App: id, Instances: 3}, apply(spec("web", 2, "crash")),
+				backend.Restart{App: id},
+				backend.ForceRestart{App: id},
+				backend.Stop{App: id},
+				backend.Start{App: id},
+				backend.Scale{App: id, Instances: 1},
+				backend.Scale{App: id, Instances: 3},
+				apply(spec("web", 2, "crash")),
 			}
 			o := w.begin(commands[r.IntN(len(commands))])
 			if r.IntN(2) == 0 {

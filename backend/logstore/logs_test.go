@@ -106,8 +106,16 @@ func TestQueriesSelect(t *testing.T) {
 func TestBadQueriesAreRefused(t *testing.T) {
 	s, _, _ := shop(t)
 	for _, q := range []backend.LogQuery{
-		{Regexp: "("}, {Level: "loud"}, {Streams: []backend.Stream{"stdin"}}, {After: "x"}, {Before: "AAAA"},
-		{Tail: -1}, {Limit: -1}, {Run: -1}, {From: 3, To: 2}, {Since: later(), Until: epoch},
+		{Regexp: "("},
+		{Level: "loud"},
+		{Streams: []backend.Stream{"stdin"}},
+		{After: "x"},
+		{Before: "AAAA"},
+		{Tail: -1},
+		{Limit: -1},
+		{Run: -1},
+		{From: 3, To: 2},
+		{Since: later(), Until: epoch},
 	} {
 		if _, err := s.Logs(t.Context(), q); backend.CodeOf(err) != backend.Invalid {
 			t.Errorf("Logs(%+v) = %v, want code %s", q, err, backend.Invalid)

@@ -62,8 +62,10 @@ func TestHTTPPortTaken(t *testing.T) {
 func TestTwoAppsClaimOneRoute(t *testing.T) {
 	e := newEdge(t, proxy.Config{})
 	address := freeAddr(t)
-	a := proxy.App{ID: "1", Name: "shop", Attached: true, Targets: targets(echo(t, "a")),
-		Routes: []proxy.Route{{TCP: address}, {HTTP: "Shop.localhost"}}}
+	a := proxy.App{
+		ID: "1", Name: "shop", Attached: true, Targets: targets(echo(t, "a")),
+		Routes: []proxy.Route{{TCP: address}, {HTTP: "Shop.localhost"}},
+	}
 	b := a
 	b.ID, b.Name = "2", "cart"
 	b.Routes = []proxy.Route{{TCP: address}, {HTTP: "shop.LOCALHOST"}}

@@ -246,8 +246,10 @@ func attachGivesOutputAndStatus(h *harness) {
 
 func attachWithTerminal(h *harness) {
 	s := h.run(h.script(forever))
-	conn := h.attach(backend.AttachSpec{Instance: s.ID, TTY: true, Size: backend.Size{Columns: 71, Rows: 19},
-		Command: []string{"sh", "-c", "stty size; read line; stty size; test -t 0 && exit 4"}})
+	conn := h.attach(backend.AttachSpec{
+		Instance: s.ID, TTY: true, Size: backend.Size{Columns: 71, Rows: 19},
+		Command: []string{"sh", "-c", "stty size; read line; stty size; test -t 0 && exit 4"},
+	})
 	var got bytes.Buffer
 	readUntil(h, conn, &got, "19 71")
 	if err := conn.Resize(backend.Size{Columns: 100, Rows: 30}); err != nil {

@@ -166,8 +166,10 @@ func (e *Engine) instance(id string) (*instance, error) {
 	}
 	in := e.instances[id]
 	if in == nil || !in.isKnown() {
-		return nil, &backend.Error{Code: backend.NotFound, Ref: backend.Ref{Kind: backend.KindInstance, ID: id},
-			Err: fmt.Errorf("there is no instance %s", id)}
+		return nil, &backend.Error{
+			Code: backend.NotFound, Ref: backend.Ref{Kind: backend.KindInstance, ID: id},
+			Err: fmt.Errorf("there is no instance %s", id),
+		}
 	}
 	return in, nil
 }

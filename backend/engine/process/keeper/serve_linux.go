@@ -206,7 +206,8 @@ func (k *keeper) hello(p *peer, r request) {
 		}
 	}
 	p.send(message{ID: r.ID, Error: fmt.Sprintf(
-		"this keeper speaks protocol %d to %d, not %v", oldestVersion, ProtocolVersion, r.Versions)})
+		"this keeper speaks protocol %d to %d, not %v", oldestVersion, ProtocolVersion, r.Versions,
+	)})
 }
 
 func (k *keeper) signal(name string) error {
