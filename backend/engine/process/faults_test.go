@@ -24,6 +24,7 @@ import (
 	"pitwall/backend"
 	"pitwall/backend/engine"
 	"pitwall/backend/engine/process/keeper"
+	"pitwall/backend/engine/process/keeper/proc"
 	"pitwall/backend/logstore/segment"
 )
 
@@ -404,11 +405,11 @@ func TestRebootLosesRuns(t *testing.T) {
 	kill(t, st.Keeper)
 	kill(t, st.Child)
 	// A living process that has the old pid by now is not to be touched.
-	self, err := readStat(os.Getpid())
+	self, err := proc.Read(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	st.Boot, st.Child = "another-boot", keeper.Proc{PID: os.Getpid(), Start: self.start}
+	st.Boot, st.Child = "another-boot", keeper.Proc{PID: os.Getpid(), Start: self.Start}
 	if err := writeState(dir, st); err != nil {
 		t.Fatal(err)
 	}
@@ -475,7 +476,7 @@ func TestForeignKeeperIsLeftAlone(t *testing.T) {
 			c.Close()
 		}
 	}()
-	self, err := readStat(os.Getpid())
+	self, err := proc.Read(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -483,7 +484,7 @@ func TestForeignKeeperIsLeftAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st.Phase, st.Boot, st.Keeper = keeper.Running, keeper.BootID(), keeper.Proc{PID: os.Getpid(), Start: self.start}
+	st.Phase, st.Boot, st.Keeper = keeper.Running, keeper.BootID(), keeper.Proc{PID: os.Getpid(), Start: self.Start}
 	if err := writeState(dir, st); err != nil {
 		t.Fatal(err)
 	}

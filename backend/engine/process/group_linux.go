@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pitwall/backend/engine/process/keeper/proc"
 )
 
 // groupName is the parent of all instances' control groups.
@@ -52,7 +54,8 @@ func detectHierarchy(without bool) hierarchy {
 	if without {
 		return hierarchy{kind: "none", notes: []string{watched + "control groups are switched off"}}
 	}
-	unified, memory := groupMounts()
+	mounted := proc.FindGroups()
+	unified, memory := mounted.V2, mounted.V1["memory"]
 	h := hierarchy{kind: "none", parents: []string{groupName}}
 	if own := ownGroup(); own != "" && own != "/" {
 		h.parents = append(h.parents, path.Join(strings.TrimPrefix(own, "/"), groupName))
@@ -75,29 +78,6 @@ func detectHierarchy(without bool) hierarchy {
 	}
 	h.notes = append(h.notes, watched+"no control group can be written by this user (run as root, or delegate one)")
 	return h
-}
-
-// groupMounts finds where version 2 and the memory controller of version 1
-// are mounted.
-func groupMounts() (unified, memory string) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return "", ""
-	}
-	for line := range strings.Lines(string(text)) {
-		mount, kind, _ := strings.Cut(line, " - ")
-		f, g := strings.Fields(mount), strings.Fields(kind)
-		if len(f) < 5 || len(g) < 3 {
-			continue
-		}
-		switch {
-		case g[0] == "cgroup2" && unified == "":
-			unified = f[4]
-		case g[0] == "cgroup" && strings.Contains(","+g[2]+",", ",memory,"):
-			memory = f[4]
-		}
-	}
-	return unified, memory
 }
 
 // ownGroup is the version 2 group of this process, where one may have been

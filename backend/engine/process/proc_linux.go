@@ -5,91 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pitwall/backend/engine/process/keeper/proc"
 )
-
-// ticks is the unit of CPU time in /proc: a hundredth of a second on every
-// machine that Linux runs Go programs on.
-const ticks = 10 * time.Millisecond
-
-// procStat is what /proc/PID/stat says of a process.
-type procStat struct {
-	pid, parent, session int
-	zombie               bool
-	cpu                  time.Duration // its own, and its children's that it waited for
-	start                uint64        // in ticks since boot
-	rss                  int64         // bytes
-}
-
-// readStat reads one process's line.
-func readStat(pid int) (procStat, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return procStat{}, err
-	}
-	return parseStat(pid, text)
-}
-
-// parseStat reads a line of /proc/PID/stat. The program's name stands in
-// parentheses and may hold anything, so fields count from the last one.
-func parseStat(pid int, text []byte) (procStat, error) {
-	end := bytes.LastIndexByte(text, ')')
-	if end < 0 {
-		return procStat{}, errors.New("read process: no name")
-	}
-	f := strings.Fields(string(text[end+1:]))
-	if len(f) < 22 {
-		return procStat{}, errors.New("read process: too few fields")
-	}
-	s := procStat{pid: pid, zombie: f[0] == "Z" || f[0] == "X"}
-	var err error
-	number := func(i int) int64 {
-		n, e := strconv.ParseInt(f[i], 10, 64)
-		err = errors.Join(err, e)
-		return n
-	}
-	s.parent, s.session = int(number(1)), int(number(3))
-	s.cpu = time.Duration(number(11)+number(12)+number(13)+number(14)) * ticks
-	s.start = uint64(number(19))
-	s.rss = number(21) * int64(os.Getpagesize())
-	return s, err
-}
 
 // processes is the process table at one moment.
 type processes struct {
-	all      map[int]procStat
+	all      map[int]proc.Stat
 	children map[int][]int
 	sessions map[int][]int
 }
 
-// readProcesses reads the process table. What ends meanwhile is left out.
+// readProcesses reads the process table.
 func readProcesses() (*processes, error) {
-	dir, err := os.Open("/proc")
+	all, err := proc.All()
 	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
+		return nil, err
 	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	p := &processes{all: map[int]procStat{}, children: map[int][]int{}, sessions: map[int][]int{}}
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
-		s, err := readStat(pid)
-		if err != nil {
-			continue
-		}
-		p.all[pid] = s
-		p.children[s.parent] = append(p.children[s.parent], pid)
-		p.sessions[s.session] = append(p.sessions[s.session], pid)
+	p := &processes{all: all, children: map[int][]int{}, sessions: map[int][]int{}}
+	for pid, s := range all {
+		p.children[s.Parent] = append(p.children[s.Parent], pid)
+		p.sessions[s.Session] = append(p.sessions[s.Session], pid)
 	}
 	return p, nil
 }
@@ -97,13 +35,13 @@ func readProcesses() (*processes, error) {
 // tree returns the living processes of an instance: the main process, all that
 // is in its session, and all that descends from these or from the keeper,
 // which inherits what they orphan. The keeper itself is not one of them.
-func (p *processes) tree(main, keeper int) []procStat {
+func (p *processes) tree(main, keeper int) []proc.Stat {
 	queue := append([]int{main}, p.sessions[main]...)
 	if keeper > 0 {
 		queue = append(queue, p.children[keeper]...)
 	}
 	seen := map[int]bool{keeper: true}
-	var out []procStat
+	var out []proc.Stat
 	for len(queue) > 0 {
 		pid := queue[0]
 		queue = queue[1:]
@@ -113,7 +51,7 @@ func (p *processes) tree(main, keeper int) []procStat {
 		}
 		seen[pid] = true
 		queue = append(queue, p.children[pid]...)
-		if !s.zombie {
+		if !s.Zombie() {
 			out = append(out, s)
 		}
 	}
@@ -159,7 +97,7 @@ func marked(mark string) ([]int, error) {
 	}
 	var out []int
 	for pid, s := range p.all {
-		if !s.zombie && hasMark(pid, mark) {
+		if !s.Zombie() && hasMark(pid, mark) {
 			out = append(out, pid)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"pitwall/backend"
 	"pitwall/backend/engine"
 	"pitwall/backend/engine/process/keeper"
+	"pitwall/backend/engine/process/keeper/proc"
 )
 
 // leaders counts the programs that run for an instance: each leads a session, as
@@ -28,9 +29,9 @@ func leaders(t *testing.T, id string) int {
 	}
 	n := 0
 	for _, pid := range pids {
-		st, err := readStat(pid)
+		st, err := proc.Read(pid)
 		env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		if err == nil && st.session == pid && !bytes.Contains(env, []byte("PITWALL_COMMAND=")) {
+		if err == nil && st.Session == pid && !bytes.Contains(env, []byte("PITWALL_COMMAND=")) {
 			n++
 		}
 	}

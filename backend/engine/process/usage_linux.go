@@ -57,9 +57,9 @@ func (m *meter) measure(targets []target) (map[string]engine.Usage, error) {
 		u := engine.Usage{Processes: len(tree)}
 		var cpu time.Duration
 		for _, p := range tree {
-			u.RSS += p.rss
-			cpu += p.cpu
-			u.FDs += countFDs(p.pid)
+			u.RSS += p.RSS
+			cpu += p.CPU
+			u.FDs += countFDs(p.PID)
 		}
 		total, ok := t.group.cpu() // with that of processes that have ended
 		if !ok {

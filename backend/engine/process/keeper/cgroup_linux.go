@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"pitwall/backend/engine/process/keeper/proc"
 )
 
 // group is the control groups of an instance: one folder in each hierarchy
@@ -23,37 +25,6 @@ type group struct {
 	limits  string // in words
 	watch   int64  // the memory limit that must be watched, as no group keeps it
 	ooms    int64
-}
-
-// hierarchies are the mounted control group trees.
-type hierarchies struct {
-	v2 string
-	v1 map[string]string // by controller
-}
-
-func findHierarchies() hierarchies {
-	h := hierarchies{v1: map[string]string{}}
-	p, _ := os.ReadFile("/proc/self/mountinfo")
-	for line := range strings.Lines(string(p)) {
-		left, right, ok := strings.Cut(line, " - ")
-		f, g := strings.Fields(left), strings.Fields(right)
-		if !ok || len(f) < 5 || len(g) < 3 {
-			continue
-		}
-		switch g[0] {
-		case "cgroup2":
-			if h.v2 == "" {
-				h.v2 = f[4]
-			}
-		case "cgroup":
-			for _, c := range strings.Split(g[2], ",") {
-				if c == "memory" || c == "cpu" || c == "freezer" {
-					h.v1[c] = f[4]
-				}
-			}
-		}
-	}
-	return h
 }
 
 // mark is the same for every keeper of a folder and no other: it tells this
@@ -71,7 +42,7 @@ func mark(dir string) string {
 // the limits. What no group can keep is said in limits and left to be watched.
 func makeGroup(s Spec, mark string) *group {
 	g := &group{}
-	h := findHierarchies()
+	h := proc.FindGroups()
 	name := strings.Map(func(r rune) rune {
 		if strings.ContainsRune("/\\ \n\t", r) {
 			return '_'
@@ -103,21 +74,21 @@ func makeGroup(s Spec, mark string) *group {
 }
 
 // place fills what is still missing from below one parent.
-func (g *group) place(h hierarchies, parent, name string, l Limits) {
-	if h.v2 != "" && g.kill == "" {
-		dir := filepath.Join(h.v2, parent, name)
+func (g *group) place(h proc.Groups, parent, name string, l Limits) {
+	if h.V2 != "" && g.kill == "" {
+		dir := filepath.Join(h.V2, parent, name)
 		if makeDir(dir) && exists(dir, "cgroup.kill") {
 			g.kill = dir
-			if l.MemoryBytes > 0 && g.memory == "" && enable(h.v2, parent, "memory", dir+"/memory.max") {
+			if l.MemoryBytes > 0 && g.memory == "" && enable(h.V2, parent, "memory", dir+"/memory.max") {
 				g.memory, g.v2mem = dir, true
 			}
-			if l.CPUMillis > 0 && g.cpu == "" && enable(h.v2, parent, "cpu", dir+"/cpu.max") {
+			if l.CPUMillis > 0 && g.cpu == "" && enable(h.V2, parent, "cpu", dir+"/cpu.max") {
 				g.cpu = dir
 			}
 		}
 	}
 	v1 := func(controller string, dir *string) {
-		if root := h.v1[controller]; root != "" && *dir == "" {
+		if root := h.V1[controller]; root != "" && *dir == "" {
 			if d := filepath.Join(root, parent, name); makeDir(d) {
 				*dir = d
 			}

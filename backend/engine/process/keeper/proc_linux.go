@@ -1,8 +1,6 @@
 package keeper
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -12,44 +10,20 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"pitwall/backend/engine/process/keeper/proc"
 )
-
-// procStat is what we need of /proc/PID/stat.
-type procStat struct {
-	pid     int
-	state   byte
-	ppid    int
-	session int
-	start   uint64
-	exit    int // wait status; of a zombie, and only if we may see it
-}
-
-func readStat(pid int) (procStat, error) {
-	p, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return procStat{}, err
-	}
-	// The name may hold anything; fields follow the last parenthesis.
-	i := bytes.LastIndexByte(p, ')')
-	f := strings.Fields(string(p[i+1:]))
-	if i < 0 || len(f) < 50 {
-		return procStat{}, errors.New("short /proc/PID/stat")
-	}
-	num := func(i int) int { n, _ := strconv.Atoi(f[i]); return n }
-	start, _ := strconv.ParseUint(f[19], 10, 64)
-	return procStat{pid: pid, state: f[0][0], ppid: num(1), session: num(3), start: start, exit: num(49)}, nil
-}
 
 // findProc names the process that has a pid now.
 func findProc(pid int) (Proc, error) {
-	st, err := readStat(pid)
-	return Proc{PID: pid, Start: st.start}, err
+	st, err := proc.Read(pid)
+	return Proc{PID: pid, Start: st.Start}, err
 }
 
 // Alive says whether the process still exists, as more than a zombie.
 func (p Proc) Alive() bool {
-	st, err := readStat(p.PID)
-	return p.PID > 0 && err == nil && st.start == p.Start && st.state != 'Z' && st.state != 'X'
+	st, err := proc.Read(p.PID)
+	return p.PID > 0 && err == nil && st.Start == p.Start && !st.Zombie()
 }
 
 // BootID identifies this boot of the host.
@@ -70,7 +44,7 @@ func openPidfd(p Proc) (*pidfd, error) {
 		return nil, fmt.Errorf("open process %d: %w", p.PID, err)
 	}
 	f := os.NewFile(uintptr(fd), "pidfd")
-	if st, err := readStat(p.PID); err != nil || st.start != p.Start {
+	if st, err := proc.Read(p.PID); err != nil || st.Start != p.Start {
 		f.Close()
 		return nil, fmt.Errorf("open process %d: %w", p.PID, os.ErrProcessDone)
 	}
@@ -108,8 +82,8 @@ const (
 func (p *pidfd) status() (syscall.WaitStatus, bool) {
 	// Whoever is the parent now may take a moment to reap it.
 	for range 100 {
-		if st, err := readStat(p.proc.PID); err == nil && st.start == p.proc.Start && st.state == 'Z' && mayTrace(p.proc.PID) {
-			return syscall.WaitStatus(st.exit), true
+		if st, err := proc.Read(p.proc.PID); err == nil && st.Start == p.proc.Start && st.State == 'Z' && mayTrace(p.proc.PID) {
+			return syscall.WaitStatus(st.Exit), true
 		}
 		info := pidfdInfo{mask: pidfdInfoExit}
 		conn, err := p.file.SyscallConn()

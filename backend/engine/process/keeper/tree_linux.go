@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pitwall/backend/engine/process/keeper/proc"
 )
 
 // tree finds the processes of an instance.
@@ -24,12 +26,12 @@ type tree struct {
 // session, all descendants, everything that was orphaned to this keeper, who is
 // in its control groups and, if environ is set, who has the instance's mark in
 // its environment. Zombies are left out.
-func (t tree) members(child Proc, environ bool) []procStat {
+func (t tree) members(child Proc, environ bool) []proc.Stat {
 	if t.contained {
 		return t.inGroup()
 	}
-	all := listProcs()
-	if p, ok := all[child.PID]; ok && p.start != child.Start {
+	all, _ := proc.All()
+	if p, ok := all[child.PID]; ok && p.Start != child.Start {
 		child = Proc{} // the number is another's by now, and so is its session
 	}
 	in := map[int]bool{}
@@ -37,12 +39,12 @@ func (t tree) members(child Proc, environ bool) []procStat {
 		in[pid] = true
 	}
 	self := os.Getpid()
-	var found []procStat
+	var found []proc.Stat
 	for pid, p := range all {
-		if pid == self || pid <= 1 || p.state == 'Z' || p.state == 'X' {
+		if pid == self || pid <= 1 || p.Zombie() {
 			continue
 		}
-		if in[pid] || descends(all, p, self) || child.PID > 1 && (p.session == child.PID || descends(all, p, child.PID)) ||
+		if in[pid] || descends(all, p, self) || child.PID > 1 && (p.Session == child.PID || descends(all, p, child.PID)) ||
 			environ && t.marked(pid) {
 			found = append(found, p)
 		}
@@ -51,12 +53,12 @@ func (t tree) members(child Proc, environ bool) []procStat {
 }
 
 // descends says whether p is, or comes from, the process with a pid.
-func descends(all map[int]procStat, p procStat, pid int) bool {
+func descends(all map[int]proc.Stat, p proc.Stat, pid int) bool {
 	for range 64 { // deeper than any tree; a cycle cannot happen but is bounded
-		if p.pid == pid {
+		if p.PID == pid {
 			return true
 		}
-		up, ok := all[p.ppid]
+		up, ok := all[p.Parent]
 		if !ok {
 			return false
 		}
@@ -65,34 +67,14 @@ func descends(all map[int]procStat, p procStat, pid int) bool {
 	return false
 }
 
-func (t tree) inGroup() []procStat {
-	var found []procStat
+func (t tree) inGroup() []proc.Stat {
+	var found []proc.Stat
 	for _, pid := range t.group.procs() {
-		if st, err := readStat(pid); err == nil && st.state != 'Z' && st.state != 'X' {
+		if st, err := proc.Read(pid); err == nil && !st.Zombie() {
 			found = append(found, st)
 		}
 	}
 	return found
-}
-
-func listProcs() map[int]procStat {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(-1)
-	all := map[int]procStat{}
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
-		if st, err := readStat(pid); err == nil {
-			all[pid] = st
-		}
-	}
-	return all
 }
 
 // env is what the environment of each process of the instance has in it.
@@ -119,7 +101,7 @@ func (t tree) marked(pid int) bool {
 // kill ends every member, and returns an error that names those that did not
 // die within two seconds.
 func (t tree) kill(child Proc) error {
-	var left []procStat
+	var left []proc.Stat
 	for round := range 200 {
 		t.group.killAll()
 		if left = t.members(child, true); len(left) == 0 {
@@ -132,19 +114,19 @@ func (t tree) kill(child Proc) error {
 	}
 	var names []string
 	for _, p := range left {
-		names = append(names, strconv.Itoa(p.pid))
+		names = append(names, strconv.Itoa(p.PID))
 	}
 	return fmt.Errorf("processes that SIGKILL does not end: %s", strings.Join(names, ", "))
 }
 
 // killProc kills a process that was listed, and no later one with its pid.
-func killProc(p procStat) {
-	fd, err := unix.PidfdOpen(p.pid, 0)
+func killProc(p proc.Stat) {
+	fd, err := unix.PidfdOpen(p.PID, 0)
 	if err != nil {
 		return
 	}
 	defer unix.Close(fd)
-	if st, err := readStat(p.pid); err == nil && st.start == p.start {
+	if st, err := proc.Read(p.PID); err == nil && st.Start == p.Start {
 		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 	}
 }
@@ -153,7 +135,7 @@ func killProc(p procStat) {
 func (t tree) rss(child Proc) int64 {
 	total := int64(0)
 	for _, p := range t.members(child, false) {
-		b, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/statm")
+		b, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/statm")
 		if f := strings.Fields(string(b)); err == nil && len(f) > 1 {
 			n, _ := strconv.ParseInt(f[1], 10, 64)
 			total += n * int64(os.Getpagesize())
