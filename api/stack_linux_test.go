@@ -100,7 +100,7 @@ func owner(ctx context.Context) context.Context {
 // declare applies the fixture's apps and waits until they run.
 func declare(t *testing.T, fix *backendtest.Fixture, source string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(owner(t.Context()), 30*time.Second)
+	ctx, cancel := context.WithTimeout(owner(t.Context()), time.Minute)
 	defer cancel()
 	app := func(name string, command ...string) backend.AppSpec {
 		return backend.AppSpec{Name: name, Processes: []backend.ProcessSpec{{
@@ -147,7 +147,7 @@ func declare(t *testing.T, fix *backendtest.Fixture, source string) {
 // ended through the engine.
 func tearDown(t *testing.T, b *local.Backend, engine *process.Engine, logs *logstore.Store, edge *proxy.Edge, store *sqlite.Store) {
 	b.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for live := true; live; {
 		statuses, err := engine.List(ctx)

@@ -203,7 +203,7 @@ func feeds(t *testing.T, server *httptest.Server) *websocket.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ws.Close() })
-	ws.SetReadDeadline(time.Now().Add(30 * time.Second))
+	ws.SetReadDeadline(time.Now().Add(time.Minute))
 	return ws
 }
 
@@ -323,7 +323,7 @@ func TestBadFramesEndTheConnection(t *testing.T) {
 			t.Errorf("%s: %v, want status %d", tt.name, err, tt.status)
 		}
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for s := h.Stats(); s.Feeds != 0 || s.Connections != 0; s = h.Stats() {
 		if time.Now().After(deadline) {
 			t.Fatalf("left open: %+v", s)
@@ -389,7 +389,7 @@ func TestAStillClientIsDropped(t *testing.T) {
 	defer server.Close()
 	ws := feeds(t, server)
 	write(t, ws, `{"type":"open","feed":1,"kind":"watch","credit":1}`)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for h.Stats().Feeds == 0 && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond) // Until it is open.
 	}
@@ -410,7 +410,7 @@ func TestAnAttachmentKeepsItsWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ws.Close()
-	ws.SetReadDeadline(time.Now().Add(30 * time.Second))
+	ws.SetReadDeadline(time.Now().Add(time.Minute))
 	part := make([]byte, 32<<10)
 	input, output := 0, 0
 	for sent := 0; sent < 4*wire.AttachWindow; {

@@ -10,7 +10,7 @@ import (
 
 // patience is how long the suite waits for what must come. It bounds a
 // failure, not a success.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Fixture is a Backend to be tested, with what the suite needs to drive it.
 type Fixture struct {

@@ -144,7 +144,7 @@ func all(t tester, s *Store, q backend.LogQuery) []backend.LogEntry {
 // take reads n entries of a feed.
 func take(t tester, feed backend.Feed[backend.LogEntry], n int) []backend.LogEntry {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var out []backend.LogEntry
 	for len(out) < n {
@@ -190,12 +190,12 @@ func texts(entries []backend.LogEntry) []string {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("%s: not within 20 s", what)
+	t.Fatalf("%s: not within a minute", what)
 }
 
 func later() time.Time { return epoch.Add(time.Hour) }

@@ -18,7 +18,7 @@ import (
 
 // patience is how long a test waits for what must happen. It is far more than
 // anything takes, so that only what never happens reaches it.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // eventually polls until ok.
 func eventually(t *testing.T, what string, ok func() bool) {

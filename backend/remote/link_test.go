@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds the failure of what must come.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // bench is a fake behind a served handler behind a proxy, and a client of it.
 type bench struct {

@@ -23,7 +23,7 @@ import (
 
 // patience is how long a test waits for something that must come. It is long
 // because the machine may be slow, and costs nothing when it is not.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Open makes an engine on fresh state. The function it returns closes that
 // engine and makes another one on the same state, as a new server does.
