@@ -317,9 +317,9 @@ func (s *Shell) footer() string {
 		said = s.strip(max(20, s.width*6/10))
 	}
 	n := ansi.StringWidth(said)
-	room := s.width - 1
+	room := s.width + 1 // the space after the last key may be beyond the edge
 	if n > 0 {
-		room = s.width - n - 3
+		room = s.width - n - 2
 	}
 	keys, used := s.keys(room)
 	if n == 0 {
@@ -329,10 +329,12 @@ func (s *Shell) footer() string {
 }
 
 // keys draws the footer's keys in at most room cells: "go to" and "help" are
-// always among them, since they lead to the rest.
+// always among them, since they lead to the rest, and "leave" where there is
+// room.
 func (s *Shell) keys(room int) (string, int) {
 	type hint struct{ key, label safe.Text }
 	var first, last []hint
+	var leave *hint
 	globals := len(s.global())
 	list := s.actions()
 	for i, a := range list {
@@ -343,9 +345,12 @@ func (s *Shell) keys(room int) (string, int) {
 			continue
 		}
 		h := hint{s.keyName(a.Keys[0]), a.Label}
-		if i >= len(list)-globals {
+		switch {
+		case a.ID == "global.quit":
+			leave = &h
+		case i >= len(list)-globals:
 			last = append(last, h)
-		} else {
+		default:
 			first = append(first, h)
 		}
 	}
@@ -370,9 +375,12 @@ func (s *Shell) keys(room int) (string, int) {
 		add(h)
 	}
 	for _, h := range last {
-		if used+cells(h)-2 <= room {
+		if used+cells(h) <= room {
 			add(h)
 		}
+	}
+	if leave != nil && used+cells(*leave) <= room {
+		add(*leave)
 	}
 	return string(b), used
 }

@@ -1,5 +1,7 @@
 package ui
 
+import "math"
+
 // What the screen must have for a companion: enough rows that list and log
 // both show something.
 const (
@@ -44,12 +46,20 @@ func (s *Shell) geometry() geometry {
 	}
 	g.mainH = max(room, 0)
 	if t := s.top(); t != nil && t.beside != nil && s.splits() {
-		g.mainH = max(8, room*45/100)
+		g.mainH = max(8, min(room*45/100, t.wants()))
 		g.ruleY = g.mainY + g.mainH
 		g.sideY = g.ruleY + 1
 		g.sideH = room - g.mainH - 1
 	}
 	return g
+}
+
+// wants is how many rows the entry's view has a use for.
+func (e *entry) wants() int {
+	if s, ok := e.view.(Sized); ok {
+		return s.Wants()
+	}
+	return math.MaxInt
 }
 
 // layout tells the views on the screen their sizes.

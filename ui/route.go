@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"unicode"
+
 	tea "charm.land/bubbletea/v2"
 
 	"pitwall/ui/action"
@@ -15,9 +17,35 @@ type Escaper interface {
 	Escape() bool
 }
 
-// key gives a key press to whom it is for: a dialog, a view that is typed
-// into, the action on the key.
+// key gives a key press to whom it is for. Esc and a key that came in one read,
+// as they do over a slow line, look like one key with alt; nothing here is on
+// alt but what edits a text, so elsewhere they are the two keys they were.
 func (s *Shell) key(key tea.KeyPressMsg) tea.Cmd {
+	if key.Mod&tea.ModAlt == 0 || key.Code != tea.KeyEscape && s.typing() {
+		return s.press(key)
+	}
+	key.Mod &^= tea.ModAlt
+	if unicode.IsPrint(key.Code) && key.Mod&^tea.ModShift == 0 {
+		if key.Mod&tea.ModShift != 0 {
+			key.Code = unicode.ToUpper(key.Code)
+		}
+		key = tea.KeyPressMsg{Code: key.Code, Text: string(key.Code)}
+	}
+	first := s.press(tea.KeyPressMsg{Code: tea.KeyEscape})
+	return tea.Batch(first, s.grant(), s.press(key))
+}
+
+// typing reports whether keys are letters of a text.
+func (s *Shell) typing() bool {
+	if !s.dialogs.Empty() {
+		return s.dialogs.Typing()
+	}
+	return s.capturing()
+}
+
+// press gives one key to a dialog, a view that is typed into, or the action on
+// it.
+func (s *Shell) press(key tea.KeyPressMsg) tea.Cmd {
 	again := s.canceled
 	s.canceled = false
 	s.notice = Notice{}
@@ -152,7 +180,7 @@ func (s *Shell) global() []action.Action {
 		do("global.mouse", l("leave the mouse to the terminal, or take it"), safe.Text{}, s.toggleMouse),
 		do("global.redraw", l("draw the screen anew"), safe.Text{}, func() tea.Cmd { return tea.ClearScreen }),
 		do("global.help", l("every key"), l("help"), s.openHelp),
-		do("global.quit", l("leave; what runs keeps running"), safe.Text{}, s.quit),
+		do("global.quit", l("leave; what runs keeps running"), l("leave"), s.quit),
 	}
 }
 

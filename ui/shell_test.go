@@ -162,6 +162,31 @@ func TestRefusedCommandSaysWhy(t *testing.T) {
 	})
 }
 
+func TestEscAndAKeyThatCameInOneReadAreTwoKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sample()
+		console(t, f, 80, 24, func(t *testing.T, d *uitest.Driver) {
+			d.Press("enter")
+			d.Contains("apps › ")
+			d.Press("?")
+			d.Contains("─ keys ─")
+			d.Send(tea.KeyPressMsg{Code: tea.KeyEscape, Mod: tea.ModAlt})
+			d.Lacks("─ keys ─", "apps › ")
+			d.Send(tea.KeyPressMsg{Code: 'r', Mod: tea.ModAlt | tea.ModShift})
+			d.Contains("Restart flaky?")
+			d.Wait(time.Second) // a burst of keys is not for a question
+			d.Send(tea.KeyPressMsg{Code: ':', Mod: tea.ModAlt})
+			d.Lacks("Restart flaky?")
+			d.Contains("─ go to ─")
+			d.Send(tea.KeyPressMsg{Code: 'b', Mod: tea.ModAlt})
+			d.Contains("─ go to ─") // it is typed into
+			if got := f.Commands(); len(got) != 0 {
+				t.Errorf("Commands() = %v, want none", got)
+			}
+		})
+	})
+}
+
 func TestReasonGoesWithTheCommand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := sample()

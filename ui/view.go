@@ -96,6 +96,13 @@ type Statused interface {
 	Status() safe.Text
 }
 
+// Sized is a View that may need fewer rows than there are; what is beside it
+// has the others.
+type Sized interface {
+	// Wants is how many rows are enough.
+	Wants() int
+}
+
 // Reporter is a View that measures how far behind it is.
 type Reporter interface {
 	Report() Report

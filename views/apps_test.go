@@ -34,6 +34,37 @@ func atApps(*viewstest.World) ui.Place { return ui.Place{View: "apps"} }
 
 func logOfWeb(w *viewstest.World) ui.Place { return ui.Place{View: "logs", Ref: w.Web.Ref()} }
 
+func TestAStoppedAppOffersToStartIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := viewstest.New()
+		d := console(t, w, atApps(w), 80, 24)
+		d.Wait(settled)
+		d.Press("G")
+		d.Contains(" s start  ")
+		d.Lacks("R restart")
+	})
+}
+
+func TestTheConfirmSaysWhatItsKeyDoes(t *testing.T) {
+	in(t, atApps, func(_ *testing.T, _ *viewstest.World, d *uitest.Driver) {
+		d.Press("S")
+		d.Contains("y stop")
+		d.Press("esc", "D")
+		d.Contains("⏎ delete")
+	})
+}
+
+func TestARowThatWasLookedForStaysSelected(t *testing.T) {
+	in(t, atApps, func(t *testing.T, _ *viewstest.World, d *uitest.Driver) {
+		d.Press("/")
+		d.Type("web")
+		d.Press("enter", "esc")
+		if got := selected(d); !strings.Contains(got, "web") {
+			t.Errorf("the cursor is on %q, want web", got)
+		}
+	})
+}
+
 // bare returns the commands without their intents, by verb and target.
 func bare(commands []backend.Command) []backend.Command {
 	out := make([]backend.Command, len(commands))

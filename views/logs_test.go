@@ -62,6 +62,72 @@ func TestTextFilterIsSearchedOnTheServer(t *testing.T) {
 	})
 }
 
+func TestOneKeyGoesToTheVeryFirstLineAndBackToTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := viewstest.New()
+		one := w.AddInstance(backend.Instance{App: "worker"})
+		for n := range 1300 {
+			w.Lines(one.ID, backend.LevelInfo, fmt.Sprintf("line <%04d>", n))
+		}
+		d := console(t, w, ui.Place{View: "logs", Ref: w.Worker.Ref()}, 80, 24)
+		d.Wait(settled)
+		d.Press("g")
+		d.Wait(settled)
+		d.Contains("<0000>", "<0019>", "f follow")
+		w.Lines(one.ID, backend.LevelInfo, "line <1300>")
+		d.Wait(settled)
+		d.Contains("<0000>")
+		d.Lacks("<1300>")
+		number := regexp.MustCompile(`<[0-9]{4}>`)
+		seen := map[string]bool{}
+		for range 80 {
+			for _, text := range number.FindAllString(d.Screen(), -1) {
+				seen[text] = true
+			}
+			d.Press("pgdown")
+			d.Wait(time.Second)
+		}
+		if len(seen) != 1301 {
+			t.Errorf("%d lines were seen on the way down, want 1301", len(seen))
+		}
+		d.Press("g")
+		d.Wait(settled)
+		d.Press("G")
+		w.Lines(one.ID, backend.LevelInfo, "line <1301>")
+		d.Wait(settled)
+		d.Contains("<1301>", "f pause")
+	})
+}
+
+func TestWhatIsFilteredForCanBeSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := viewstest.New()
+		one := w.AddInstance(backend.Instance{App: "worker"})
+		w.Lines(one.ID, backend.LevelInfo, `{"level":"info","request":"4711 of a client that was here before","msg":"answered /cart/17"}`)
+		d := console(t, w, ui.Place{View: "logs", Ref: w.Worker.Ref()}, 80, 24)
+		d.Wait(settled)
+		for text, want := range map[string]string{"Cart/17": "INFO  answered /cart/17", `level":"inf`: `INFO  {"level":"info"`} {
+			d.Press("&")
+			d.Type(text)
+			d.Press("enter")
+			d.Wait(settled)
+			d.Contains(want)
+			d.Press("esc")
+			d.Wait(settled)
+		}
+	})
+}
+
+func TestAWordOfWhatCannotBeDoneIsNotCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := viewstest.New()
+		d := console(t, w, logOfWeb(w), 80, 24)
+		d.Wait(settled)
+		d.Press("r")
+		d.Contains("there is no gap on the screen")
+	})
+}
+
 func TestOlderPagesComeWithoutALossOrARepeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := viewstest.New()
@@ -73,13 +139,11 @@ func TestOlderPagesComeWithoutALossOrARepeat(t *testing.T) {
 		d.Wait(settled)
 		d.Contains("<1299>")
 		d.Lacks("<0799>")
-		d.Press("g")
-		d.Wait(settled)
-		d.Press("g")
-		d.Wait(settled)
-		d.Press("g")
-		d.Wait(settled)
-		d.Contains("<0000>", "<0021>")
+		for range 80 {
+			d.Press("pgup")
+			d.Wait(time.Second)
+		}
+		d.Contains("<0000>", "<0020>")
 		number := regexp.MustCompile(`<[0-9]{4}>`)
 		seen := map[string]bool{}
 		for range 80 {

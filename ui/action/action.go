@@ -31,6 +31,9 @@ type Input struct {
 type Ask struct {
 	// Question is one line, such as "Restart flaky?".
 	Question safe.Text
+	// Verb is what the key that goes on does: "stop". Empty means the action's
+	// label.
+	Verb safe.Text
 	// Effect says in a sentence or two what will happen and to what.
 	Effect []safe.Text
 	// Name is what to type at [High]: the app's name, or "3 apps".

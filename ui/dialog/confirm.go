@@ -54,6 +54,9 @@ func NewConfirm(a action.Action, context string) *Confirm {
 
 func (c *Confirm) oneLetter() bool { return c.field == noField }
 
+// Typing reports whether a name or a reason is typed.
+func (c *Confirm) Typing() bool { return c.field != noField }
+
 // Update takes a key.
 func (c *Confirm) Update(msg tea.Msg) (tea.Cmd, bool) {
 	key, isKey := msg.(tea.KeyPressMsg)
@@ -173,7 +176,10 @@ func (c *Confirm) Box(th *theme.Theme, width, _ int) Box {
 // keys is the line that says how to answer.
 func (c *Confirm) keys(th *theme.Theme) string {
 	k := func(key, word string) string { return th.Key.Render(key) + " " + word + "   " }
-	verb := c.act.Label.String()
+	verb := c.ask.Verb.String()
+	if verb == "" {
+		verb = c.act.Label.String()
+	}
 	if verb == "" {
 		verb = "do it"
 	}

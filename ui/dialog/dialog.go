@@ -87,6 +87,18 @@ func (s *Stack) now() time.Time {
 // Empty reports whether no dialog is open.
 func (s *Stack) Empty() bool { return len(s.open) == 0 }
 
+// typed is a Dialog whose keys are letters of a text, now or always.
+type typed interface{ Typing() bool }
+
+// Typing reports whether the top dialog is being typed into.
+func (s *Stack) Typing() bool {
+	if s.Empty() {
+		return false
+	}
+	t, ok := s.open[len(s.open)-1].Dialog.(typed)
+	return ok && t.Typing()
+}
+
 // Clear closes all dialogs, answering none.
 func (s *Stack) Clear() { s.open = nil }
 

@@ -120,6 +120,9 @@ func (p *Prompt) Update(msg tea.Msg) (tea.Cmd, bool) {
 	return nil, false
 }
 
+// Typing is true: a prompt is for typing.
+func (p *Prompt) Typing() bool { return true }
+
 func (p *Prompt) enter() (tea.Cmd, bool) {
 	if p.Check != nil {
 		if err := p.Check(p.Field.Value()); err != nil {

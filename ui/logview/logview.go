@@ -73,6 +73,9 @@ type Options struct {
 	// Older is called when the reader has come to the first line and wants
 	// more; the answer is Prepend. Nil means there is never more.
 	Older func() tea.Cmd
+	// Oldest is called when the reader wants the very beginning; the answer
+	// is Begin. Nil means Older, page by page.
+	Oldest func() tea.Cmd
 	// Newer is called when the reader has come to the last line held while
 	// later ones were let go; the answer is Extend or Reset.
 	Newer func() tea.Cmd
@@ -277,6 +280,19 @@ func (m *Model) Prepend(entries []Entry, oldest bool) {
 		m.detached = true
 	}
 	m.refilter(at)
+}
+
+// Begin answers Oldest with the first lines there are. They replace what is
+// held, and the reader stands at the first of them.
+func (m *Model) Begin(entries []Entry) {
+	unseen := m.unseen
+	m.Reset()
+	for _, e := range entries {
+		m.push(e)
+	}
+	m.following, m.loaded, m.oldest, m.detached = false, true, true, true
+	m.unseen = unseen
+	m.trim()
 }
 
 // Extend answers Newer with the lines after the last one. Live says that they

@@ -102,14 +102,18 @@ func (m *Model) down(n int) tea.Cmd {
 	return m.o.Newer()
 }
 
-// Top goes to the first line that is held and asks for older ones.
+// Top goes to the first line there is, which is asked for where it is not held.
 func (m *Model) Top() tea.Cmd {
 	if a, sub := m.bottom(); m.following && a == 0 && sub == 0 {
 		return m.older()
 	}
 	m.stop()
 	m.anchor, m.sub = 0, 0
-	return m.older()
+	if m.o.Oldest == nil || m.oldest || m.asking {
+		return m.older()
+	}
+	m.asking = true
+	return m.o.Oldest()
 }
 
 // bottom is where the screen begins when the last row is on its last line.

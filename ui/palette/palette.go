@@ -87,6 +87,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Cmd, bool) {
 	return nil, false
 }
 
+// Typing is true: what is looked for is typed.
+func (m *Model) Typing() bool { return true }
+
 func (m *Model) choose() (tea.Cmd, bool) {
 	if m.cursor >= len(m.found) {
 		return nil, false

@@ -38,7 +38,7 @@ func scalePrompt(d ui.Deps, apps []backend.App) *dialog.Prompt {
 	p := &dialog.Prompt{
 		Title: Text("Scale %s", apps[0].Name),
 		Label: safe.Literal("instances:"),
-		Help:  Text("There are %d now. 0 stops them and keeps the app.", first.Instances),
+		Help:  Text("%s now. 0 stops them and keeps the app.", thereAre(first.Instances)),
 		Field: line.New(strconv.Itoa(first.Instances)),
 	}
 	switch {
@@ -69,6 +69,13 @@ func scalePrompt(d ui.Deps, apps []backend.App) *dialog.Prompt {
 		return d.Do(commands...)
 	}
 	return p
+}
+
+func thereAre(n int) string {
+	if n == 1 {
+		return "There is 1"
+	}
+	return fmt.Sprintf("There are %d", n)
 }
 
 func processes(a backend.App) string {

@@ -2,6 +2,7 @@ package present
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	tea "charm.land/bubbletea/v2"
@@ -131,6 +132,16 @@ func (l *Listing[T]) SetSize(width, height int) {
 		}
 	}
 	l.Table.SetSize(width, height)
+}
+
+// Wants is how many rows show all there is, with an empty one at the end. The
+// filter does not count, so that typing one moves nothing.
+func (l *Listing[T]) Wants() int {
+	if !l.Loaded() {
+		return math.MaxInt
+	}
+	all, _ := l.Table.Len()
+	return all + 2
 }
 
 // Capturing reports whether a filter is typed.

@@ -12,7 +12,7 @@ import (
 
 // Urgent is how many of [AppVerbs] and [InstanceVerbs] come first on a screen:
 // restart, block and kick with what takes them back.
-const Urgent = 5
+const Urgent = 6
 
 // Measured returns an app with what a sample says of it.
 func Measured(a backend.App, s backend.Sample) backend.App {

@@ -36,6 +36,12 @@ func verbs() []verb {
 			reason: true,
 		},
 		{
+			id: "app.start", word: "start", label: l("start"),
+			command: func(a, i string) backend.Command { return backend.Start{App: a, Instance: i} },
+			may:     mayStart,
+			mayOne:  func(i backend.Instance) (bool, safe.Text) { return !i.State.Live(), l("it runs") },
+		},
+		{
 			id: "app.block", word: "block", label: l("block"),
 			command: func(a, i string) backend.Command { return backend.Block{App: a, Instance: i} },
 			may:     func(a backend.App) (bool, safe.Text) { return !a.Blocked, l("it is blocked already") },
@@ -66,12 +72,6 @@ func verbs() []verb {
 			command: func(a, i string) backend.Command { return backend.Attach{App: a, Instance: i} },
 			may:     mayAttach,
 			mayOne:  func(i backend.Instance) (bool, safe.Text) { return !i.Attached && i.State.Live(), l("it is attached") },
-		},
-		{
-			id: "app.start", word: "start", label: l("start"),
-			command: func(a, i string) backend.Command { return backend.Start{App: a, Instance: i} },
-			may:     mayStart,
-			mayOne:  func(i backend.Instance) (bool, safe.Text) { return !i.State.Live(), l("it runs") },
 		},
 		{
 			id: "app.stop", word: "stop",
@@ -260,6 +260,7 @@ func (v verb) action(d ui.Deps, targets []target, noun string) action.Action {
 func (v verb) ask(hit []target, what, noun string) action.Ask {
 	ask := action.Ask{
 		Question: safe.Clean(upper(v.word) + " " + what + "?"),
+		Verb:     safe.Clean(v.word),
 		Effect:   v.effect,
 		Name:     what,
 		Reason:   v.reason,

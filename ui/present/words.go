@@ -158,6 +158,7 @@ func Reason(i backend.Instance, now time.Time) safe.Text {
 	if reason == string(i.State) {
 		reason = ""
 	}
+	reason = strings.TrimPrefix(reason, string(i.State)+", ") // it is there already
 	if i.State != backend.InstanceCrashed || i.NextStart.IsZero() {
 		return safe.Clean(reason)
 	}
@@ -238,7 +239,11 @@ func Lasted(d time.Duration) safe.Text {
 	case d < 10*time.Second:
 		return safe.Clean(d.Round(100 * time.Millisecond).String())
 	case d < time.Hour:
-		return safe.Clean(d.Round(time.Second).String())
+		s := d.Round(time.Second).String()
+		if strings.HasSuffix(s, "m0s") {
+			s = strings.TrimSuffix(s, "0s")
+		}
+		return safe.Clean(s)
 	case d < 48*time.Hour:
 		return Text("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
 	}

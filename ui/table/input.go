@@ -59,6 +59,7 @@ func (m *Model[R]) typed(key tea.KeyPressMsg) bool {
 	switch key.String() {
 	case "enter":
 		m.capturing = false
+		m.moved = m.moved || len(m.terms) > 0 // the row that was looked for
 		m.scroll()
 	case "esc", "ctrl+c":
 		m.capturing = false

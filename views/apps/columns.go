@@ -1,6 +1,8 @@
 package apps
 
 import (
+	"time"
+
 	"pitwall/backend"
 	"pitwall/ui"
 	"pitwall/ui/present"
@@ -66,10 +68,19 @@ func (v *view) columns() []table.Column[*backend.App] {
 			},
 		},
 		{
-			Title: l("SINCE"), Min: 5, Right: true, Priority: 3, Less: func(a, b *backend.App) bool { return a.Since.After(b.Since) },
-			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: v.deps.Age(a.Since), Style: th.Dim} },
+			Title: l("SINCE"), Min: 5, Right: true, Priority: 3, Less: func(a, b *backend.App) bool { return since(a).After(since(b)) },
+			Cell: func(a *backend.App) table.Cell { return table.Cell{Text: v.deps.Age(since(a)), Style: th.Dim} },
 		},
 	}
+}
+
+// since is when the state began that the row shows: of one that runs and is
+// blocked, the block.
+func since(a *backend.App) time.Time {
+	if a.Blocked && a.State == backend.AppRunning && !a.BlockedAt.IsZero() {
+		return a.BlockedAt
+	}
+	return a.Since
 }
 
 func ready(th *theme.Theme, a *backend.App) table.Cell {

@@ -3,6 +3,7 @@ package describe
 import (
 	"strings"
 
+	"pitwall/ui/dialog"
 	"pitwall/ui/present"
 	"pitwall/ui/safe"
 	"pitwall/ui/theme"
@@ -44,7 +45,7 @@ func (p *page) styled(name, value safe.Text, style theme.Style) {
 		p.rows = append(p.rows, "   "+p.paint(p.th.Dim, name))
 		lead, indent = "     ", 5
 	}
-	for _, row := range value.Wrap(max(1, p.width-indent-1)) {
+	for _, row := range dialog.Wrap(value, max(1, p.width-indent-1)) {
 		p.rows = append(p.rows, lead+p.paint(style, row))
 		lead = strings.Repeat(" ", indent)
 	}

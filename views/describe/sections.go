@@ -92,11 +92,11 @@ func (v *view) spec(p *page, s backend.AppSpec) {
 		p.field(l("instances"), present.Text("%d", proc.Instances))
 		limits(p, proc.Memory, proc.CPU)
 		r := proc.Restart.OrDefault()
-		p.field(l("restart"), present.Text("%s, at most %d times in %s", r.Policy, r.Budget, r.Window))
+		p.field(l("restart"), present.Text("%s, at most %d times in %s", r.Policy, r.Budget, present.Lasted(r.Window.Std())))
 		check(p, l("health"), proc.Health, "or it is restarted")
 		check(p, l("ready"), proc.Ready, "or it is taken off the edge")
 		st := proc.Stop.OrDefault()
-		p.field(l("stop"), present.Text("SIG%s, killed after %s", st.Signal, st.Grace))
+		p.field(l("stop"), present.Text("SIG%s, killed after %s", st.Signal, present.Lasted(st.Grace.Std())))
 	}
 	v.env(p, s.Env)
 	if s.Levels == backend.LevelsFile {

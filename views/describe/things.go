@@ -126,7 +126,11 @@ func (v *view) run(p *page, r backend.Run) {
 	p.field(l("instance"), safe.Clean(r.Instance))
 	p.field(l("id"), safe.Clean(r.ID))
 	p.head(l("LAST LINES"))
-	if len(r.LastLines) == 0 {
+	switch {
+	case len(r.LastLines) > 0:
+	case r.State == backend.RunRunning || r.State == backend.RunPending:
+		p.none(l("it still runs: its log has them"))
+	default:
 		p.none(l("none"))
 	}
 	for _, s := range r.LastLines {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"strconv"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -122,7 +123,7 @@ func (v *view) Update(msg tea.Msg) tea.Cmd {
 func (v *view) columns() []table.Column[*backend.Event] {
 	th, l := v.deps.Theme, safe.Literal
 	type row = *backend.Event
-	return []table.Column[row]{
+	list := []table.Column[row]{
 		{Min: 1, Max: 1, Cell: func(e row) table.Cell {
 			return mark(th, e.Level)
 		}},
@@ -132,18 +133,24 @@ func (v *view) columns() []table.Column[*backend.Event] {
 		{Title: l("LEVEL"), Min: 5, Max: 5, Priority: 4, Cell: func(e row) table.Cell {
 			return table.Cell{Text: safe.Clean(string(e.Level)), Style: th.Levels[e.Level.Rank()]}
 		}},
-		{
-			Title: l("OF"), Min: 6, Max: 20, Priority: 3, Less: func(a, b row) bool { return owner(a) < owner(b) },
-			Cell: func(e row) table.Cell { return table.Cell{Text: safe.Clean(owner(e)), Style: th.Title} },
-		},
-		{Title: l("WHAT HAPPENED"), Min: 16, Flex: true, Cell: func(e row) table.Cell {
-			return table.Cell{Text: safe.Clean(e.Message)}
-		}},
-		{Title: l("BY"), Min: 8, Max: 14, Priority: 5, Cell: func(e row) table.Cell {
-			return table.Cell{Text: safe.Clean(e.Author), Style: th.Dim}
-		}},
 	}
+	if v.of.Kind == "" {
+		list = append(list, table.Column[row]{
+			Title: l("OF"), Min: 6, Max: 20, Less: func(a, b row) bool { return owner(a) < owner(b) },
+			Cell: func(e row) table.Cell { return table.Cell{Text: safe.Clean(owner(e)), Style: th.Title} },
+		})
+	}
+	return append(list, table.Column[row]{
+		Title: l("WHAT HAPPENED"), Min: 16, Flex: true, Cell: func(e row) table.Cell { return table.Cell{Text: safe.Clean(what(e))} },
+	}, table.Column[row]{
+		Title: l("BY"), Min: 8, Max: 14, Priority: 5,
+		Cell: func(e row) table.Cell { return table.Cell{Text: safe.Clean(e.Author), Style: th.Dim} },
+	})
 }
+
+// what is the message without the name that stands before it anyway, in the
+// column or in the title.
+func what(e *backend.Event) string { return strings.TrimPrefix(e.Message, owner(e)+" ") }
 
 // owner names the app or job that an event belongs to.
 func owner(e *backend.Event) string { return cmp.Or(e.Owner, e.Ref.Name, string(e.Ref.Kind)) }
@@ -229,7 +236,7 @@ func (v *view) levels() []action.Action {
 		choice("event.all", safe.Literal("events of all levels"), ""),
 		choice("event.info", safe.Literal("info and above"), backend.LevelInfo),
 		choice("event.warn", safe.Literal("warnings and above"), backend.LevelWarn),
-		choice("event.error", safe.Literal("errors alone"), backend.LevelError),
+		choice("event.error", safe.Literal("errors and fatal ones"), backend.LevelError),
 	}
 }
 

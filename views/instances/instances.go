@@ -18,7 +18,7 @@ import (
 // Spec makes the view known to the Shell.
 func Spec() ui.Spec {
 	return ui.Spec{
-		Name: "instances", Aliases: []string{"instance", "i"}, Title: safe.Literal("every instance of every app"),
+		Name: "instances", Aliases: []string{"instance", "i"}, Title: safe.Literal("every instance of every app, the worst first"),
 		Alone: true, Of: []backend.Kind{backend.KindApp},
 		Open: func(d ui.Deps, p ui.Place) ui.View { return newView(d, p) },
 	}
@@ -52,7 +52,7 @@ func newView(d ui.Deps, p ui.Place) *view {
 		empty = []safe.Text{present.Text("%s does not run now.", p.Ref.Name)}
 	}
 	v.Listing = present.NewListing(present.ListingOptions[backend.Instance]{
-		Theme: d.Theme, What: "instances", Columns: v.columns(), Order: order, Text: text, Empty: empty,
+		Theme: d.Theme, What: "instances", Columns: v.columns(), Order: v.order, Text: text, Empty: empty,
 		Sync: ui.SyncOptions[backend.Instance]{
 			List: func(ctx context.Context, page backend.Page) (backend.List[backend.Instance], error) {
 				q := q
@@ -112,9 +112,15 @@ func (v *view) Update(msg tea.Msg) tea.Cmd {
 	return cmd
 }
 
-// order is by app, process and index, so that instances keep their places.
-func order(a, b *backend.Instance) int {
+// order is by app, process and index, so that instances keep their places;
+// among those of every app the worst come first.
+func (v *view) order(a, b *backend.Instance) int {
+	worst := 0
+	if !v.one() {
+		worst = cmp.Compare(severity(*b), severity(*a))
+	}
 	return cmp.Or(
+		worst,
 		cmp.Compare(a.App, b.App),
 		cmp.Compare(a.Job, b.Job),
 		cmp.Compare(a.Process, b.Process),

@@ -16,14 +16,11 @@ import (
 // each would hold up the screen, and nobody else reads them at that pace.
 const flood = 2000
 
-// asWritten reports whether nothing is left out of lines: the operator wants
-// it so, or searches in them, which is done where they are as they were written.
-func (v *view) asWritten() bool { return v.raw || v.query.Regexp != "" }
-
 // entries turns what the backend gives into what is drawn.
 func (v *view) entries(items []backend.LogEntry) []logview.Entry {
 	out := make([]logview.Entry, 0, len(items))
-	raw := v.asWritten() || len(items) > flood
+	raw := v.raw || len(items) > flood
+	only := v.log.Filter()
 	for _, e := range items {
 		switch {
 		case e.Progress != nil:
@@ -34,12 +31,23 @@ func (v *view) entries(items []backend.LogEntry) []logview.Entry {
 			out = append(out, v.divider(e))
 		default:
 			if !raw {
-				e.Text = brief(e)
+				e.Text = shown(e, only)
 			}
 			out = append(out, v.line(e))
 		}
 	}
 	return out
+}
+
+// shown is a line without what stands before it anyway. A text that lines must
+// have is searched in them as they were written: where it is in what is left
+// out, the line is shown as it was written too, so that it can be seen.
+func shown(e backend.LogEntry, only string) string {
+	short := brief(e)
+	if only != "" && !strings.Contains(strings.ToLower(short), only) {
+		return e.Text
+	}
+	return short
 }
 
 func (v *view) line(e backend.LogEntry) logview.Entry {

@@ -81,6 +81,30 @@ func (v *view) gotOlder(msg older) tea.Cmd {
 	return v.said(msg.err)
 }
 
+// oldest asks for the first page that is kept.
+func (v *view) oldest() tea.Cmd {
+	q := v.query
+	q.Limit = page
+	b, ctx, msg := v.deps.Backend, v.ctx, oldest{of: v, stream: v.stream}
+	return func() tea.Msg {
+		msg.entries, msg.err = read(ctx, b, q)
+		return msg
+	}
+}
+
+func (v *view) gotOldest(msg oldest) tea.Cmd {
+	if msg.of != v || msg.stream != v.stream {
+		return nil
+	}
+	if msg.err != nil {
+		v.log.Prepend(nil, false)
+		return v.said(msg.err)
+	}
+	clear(v.gaps)
+	v.log.Begin(v.entries(msg.entries))
+	return nil
+}
+
 // newer asks for the page after the last line held, while later ones were let
 // go.
 func (v *view) newer() tea.Cmd {

@@ -89,6 +89,7 @@ type (
 		err     error
 	}
 	newer  older
+	oldest older
 	filled struct {
 		of      *view
 		id      string
@@ -107,7 +108,7 @@ func newView(d ui.Deps, p ui.Place) *view {
 		v.instance = present.OneInstance(d.Backend, p.Ref.ID)
 	}
 	v.log = logview.New(logview.Options{
-		Theme: d.Theme, Older: v.older, Newer: v.newer, Latest: v.latest, Empty: v.empty(),
+		Theme: d.Theme, Older: v.older, Oldest: v.oldest, Newer: v.newer, Latest: v.latest, Empty: v.empty(),
 	})
 	return v
 }
@@ -221,6 +222,8 @@ func (v *view) update(msg tea.Msg) tea.Cmd {
 		return v.gotOlder(msg)
 	case newer:
 		return v.gotNewer(msg)
+	case oldest:
+		return v.gotOldest(msg)
 	case filled:
 		return v.gotFilled(msg)
 	case present.RetryMsg:

@@ -120,21 +120,25 @@ func (v *view) columns() []table.Column[*backend.Run] {
 		},
 	}
 	if v.of.Kind != backend.KindJob && v.of.Kind != backend.KindInstance {
+		least := len("main.0")
+		if v.of.Kind == "" {
+			least = len("flaky main.0")
+		}
 		list = append(list, table.Column[row]{
-			Title: l("OF"), Min: 6, Max: 28, Less: func(a, b row) bool { return v.owner(a) < v.owner(b) },
+			Title: l("OF"), Min: least, Max: 28, Less: func(a, b row) bool { return v.owner(a) < v.owner(b) },
 			Cell: func(r row) table.Cell { return table.Cell{Text: safe.Clean(v.owner(r))} },
 		})
 	}
 	return append(
 		list,
-		table.Column[row]{Title: l("STATE"), Min: 7, Max: 12, Cell: func(r row) table.Cell {
+		table.Column[row]{Title: l("STATE"), Min: 9, Max: 12, Cell: func(r row) table.Cell {
 			w := present.Run(*r)
 			return table.Cell{Text: w.Text, Style: th.Mark(w.State).Style}
 		}},
 		table.Column[row]{Title: l("EXIT"), Min: 8, Flex: true, Priority: 1, Cell: func(r row) table.Cell {
 			return table.Cell{Text: v.exit(r)}
 		}},
-		table.Column[row]{Title: l("TRIGGER"), Max: 12, Priority: 4, Cell: func(r row) table.Cell {
+		table.Column[row]{Title: l("TRIGGER"), Min: 8, Max: 12, Priority: 4, Cell: func(r row) table.Cell {
 			return table.Cell{Text: safe.Clean(r.Trigger), Style: th.Dim}
 		}},
 		table.Column[row]{Title: l("STARTED"), Min: 8, Priority: 3, Cell: func(r row) table.Cell {
