@@ -62,6 +62,10 @@ type Config struct {
 	// for the Backend.
 	OnDown func(apps bool)
 
+	// Down makes a Backend that starts nothing: it takes back what runs, to
+	// end it by a Down.
+	Down bool
+
 	// ReadyDeadline is how long an instance may take to become ready before
 	// an operation gives up on it; 0 means a minute.
 	ReadyDeadline time.Duration
@@ -139,7 +143,7 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 		control:   make(map[string]*control),
 		wake:      make(chan struct{}),
 	}
-	b.log = b.cfg.Log
+	b.log, b.down = b.cfg.Log, cfg.Down
 	b.usage.Store(&map[string]engine.Usage{})
 	b.ctx, b.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	st, err := b.store.Load(ctx)

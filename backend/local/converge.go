@@ -111,14 +111,8 @@ func (b *Backend) convergeOwner(ctx context.Context, owner string) {
 		b.mu.RLock()
 		steps, wait := b.toDo(owner)
 		b.mu.RUnlock()
-		for _, s := range steps {
-			if ctx.Err() != nil {
-				return
-			}
-			if err := s.do(ctx); err != nil && ctx.Err() == nil {
-				b.log.Warn("converge", "owner", owner, "instance", s.instance, "err", err)
-				wait = b.postpone(s.instance)
-			}
+		if again := b.doAll(ctx, owner, steps); again > 0 && (wait == 0 || again < wait) {
+			wait = again
 		}
 		if len(steps) > 0 && wait == 0 {
 			continue
@@ -135,6 +129,43 @@ func (b *Backend) convergeOwner(ctx context.Context, owner string) {
 		cv.busy[owner] = false
 		cv.mu.Unlock()
 	}
+}
+
+// sideBySide is how many instances of one owner are started or stopped at once.
+// Starting one is mostly waiting for its keeper.
+const sideBySide = 4
+
+// doAll takes steps, which are of different instances. The duration says when
+// to look again for those that failed; 0 when none did.
+func (b *Backend) doAll(ctx context.Context, owner string, steps []todo) time.Duration {
+	var (
+		work  sync.WaitGroup
+		mu    sync.Mutex
+		wait  time.Duration
+		slots = make(chan struct{}, sideBySide)
+	)
+	for _, s := range steps {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		work.Go(func() {
+			defer func() { <-slots }()
+			err := s.do(ctx)
+			if err == nil || ctx.Err() != nil {
+				return
+			}
+			b.log.Warn("converge", "owner", owner, "instance", s.instance, "err", err)
+			again := b.postpone(s.instance)
+			mu.Lock()
+			defer mu.Unlock()
+			if wait == 0 || again < wait {
+				wait = again
+			}
+		})
+	}
+	work.Wait()
+	return wait
 }
 
 // postpone says when an instance is tried again, later after each failure.

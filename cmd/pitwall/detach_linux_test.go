@@ -8,12 +8,6 @@ import (
 	"pitwall/backend"
 )
 
-const sleeping = `
-apps:
-  sleepy:
-    processes: {main: {command: "echo good morning; exec sleep 3600"}}
-`
-
 // A console that goes away never takes what runs with it: its server goes on
 // in a process of its own.
 func TestLostTerminalHandsTheServerOn(t *testing.T) {

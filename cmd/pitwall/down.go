@@ -148,7 +148,7 @@ func (c *cli) downHere(ctx context.Context, cmd backend.Down) error {
 	if err := c.confirmDown(cmd); err != nil {
 		return err
 	}
-	srv, err := c.startServer(ctx, serveOptions{state: s, log: fileLog(s)})
+	srv, err := c.startServer(ctx, serveOptions{state: s, log: fileLog(s), down: true})
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,13 @@ func (s *screen) mainFlow() {
 	}
 }
 
+// sleeping is a manifest of one app that does nothing.
+const sleeping = `
+apps:
+  sleepy:
+    processes: {main: {command: "echo good morning; exec sleep 3600"}}
+`
+
 // The console over loopback TCP, with the token, from a machine that has no
 // state folder of its own.
 func TestConsoleOverTCP(t *testing.T) {

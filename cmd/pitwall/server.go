@@ -32,6 +32,9 @@ type serveOptions struct {
 	name     string // of the context
 	log      *slog.Logger
 
+	// down makes a server that starts nothing, to end what runs.
+	down bool
+
 	// takeOver takes the folder from a server that runs; without it an
 	// owned folder is errOwned.
 	takeOver bool
@@ -183,7 +186,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.local, err = local.New(ctx, local.Config{
 		Store: s.store, Engine: s.engine, Edge: s.edge, Logs: s.logs, Log: s.o.log,
 		Bundles: s.o.state.file(bundlesDir), Node: s.node(),
-		OnDown: func(apps bool) { s.down <- apps },
+		Down: s.o.down, OnDown: func(apps bool) { s.down <- apps },
 	})
 	if err != nil {
 		return err
@@ -391,11 +394,13 @@ func (s *server) close() error {
 	var err error
 	s.once.Do(func() {
 		close(s.closing)
-		s.stop()
 		if s.take != nil {
 			s.take.Close()
 		}
+		// Requests in flight are answered first: a command must not end as
+		// called off because another server takes over.
 		err = errors.Join(err, s.closeHTTP())
+		s.stop()
 		if s.local != nil {
 			err = errors.Join(err, s.local.Close())
 		}
