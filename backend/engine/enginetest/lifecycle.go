@@ -116,6 +116,11 @@ func budgetFails(h *harness) {
 	if s.Restarts != 2 || s.Run != 3 || !strings.Contains(s.Reason, "budget") {
 		h.Errorf("a spent budget of 2 is %d restarts, run %d, reason %q", s.Restarts, s.Run, s.Reason)
 	}
+	h.reopen()
+	if again := h.status(spec.ID); again.State != s.State || again.Reason != s.Reason || again.Run != s.Run {
+		h.Errorf("after reopening it is %s in run %d, %q; before %s in run %d, %q",
+			again.State, again.Run, again.Reason, s.State, s.Run, s.Reason)
+	}
 }
 
 func missingCommandIsAStatus(h *harness) {

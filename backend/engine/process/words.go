@@ -10,7 +10,7 @@ import (
 
 // short writes a duration as a person does: 10m, not 10m0s.
 func short(d time.Duration) string {
-	if d >= time.Second {
+	if d = d.Round(time.Millisecond); d >= time.Second {
 		d = d.Round(time.Second)
 	}
 	s := d.String()

@@ -325,6 +325,13 @@ func (k *keeper) shutdown(force bool, reply func(error)) {
 		return
 	}
 	k.again = false
+	if k.cur == nil && k.state.Phase.AtRest() {
+		// It stays as it is: one that failed is not to be started again by the
+		// next server as if it had been stopped.
+		reply(nil)
+		k.quit = true
+		return
+	}
 	k.stop(StopOptions{}, func(err error) {
 		reply(err)
 		k.quit = err == nil

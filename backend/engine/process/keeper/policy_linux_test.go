@@ -163,3 +163,19 @@ func TestLimitsOfANewSpecHoldForTheNextRun(t *testing.T) {
 		t.Errorf("quota after a restart = %s, want 25000", got)
 	}
 }
+
+func TestShutdownLeavesAFailedInstanceFailed(t *testing.T) {
+	t.Parallel()
+	s := shell("exit 1")
+	s.Restart = Restart{Policy: Always, Budget: 1, BackoffMin: time.Millisecond}
+	r := start(t, s)
+	why := r.phase(Failed).Reason
+	keeper := r.c.Keeper()
+	if err := r.c.Shutdown(r.ctx(), false); err != nil {
+		t.Fatalf("Shutdown() = %v", err)
+	}
+	poll(t, "keeper ended", func() bool { return !keeper.Alive() })
+	if st := r.state(); st.Phase != Failed || st.Reason != why {
+		t.Errorf("after Shutdown() the state is %s, %q, want %s, %q", st.Phase, st.Reason, Failed, why)
+	}
+}
