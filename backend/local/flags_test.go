@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"pitwall/backend"
 )
 
@@ -94,6 +96,39 @@ func TestSignalReachesEachInstance(t *testing.T) {
 		}
 		w.refused(backend.Signal{App: id, Signal: "SIGHUP"}, backend.Invalid, "without SIG")
 		w.refused(backend.Signal{App: id}, backend.Invalid)
+	})
+}
+
+func TestNewsOfALoggerSaysWhatTheListSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := spec("web", 2, "ok")
+		s.Levels = backend.LevelsFile
+		w.must(apply(s))
+		id := w.app("web").ID
+		feed, err := w.b.Watch(w.ctx, backend.WatchQuery{Kinds: []backend.Kind{backend.KindLogger}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer feed.Close()
+		for _, i := range w.instances("web") {
+			w.must(backend.SetLevel{App: id, Instance: i.ID, Level: backend.LevelDebug})
+			events, err := feed.Next(w.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, err := w.b.Loggers(w.ctx, backend.LoggerQuery{App: id})
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := events[len(events)-1]
+			if diff := cmp.Diff(list.Items[0], *last.Logger); diff != "" {
+				t.Errorf("the list and the news of %s differ (-list +news):\n%s", i.Name(), diff)
+			}
+			if want := "log level of default in web " + i.Name() + " is debug"; !strings.HasPrefix(last.Message, want) {
+				t.Errorf("the message is %q, want %q", last.Message, want)
+			}
+		}
 	})
 }
 

@@ -105,20 +105,42 @@ func (c *change) setLevel(key levelKey, l sqlite.Level, how string) error {
 		return nil
 	}
 	app := d.now.App
-	logger := backend.Logger{AppID: app.ID, App: app.Name, Name: key.logger, Until: l.Until, Was: l.Was}
-	if key.instance == "" {
-		logger.Level = l.Level
-	} else {
-		logger.Level = c.b.levels[levelKey{app: key.app, logger: key.logger}].Level
-		logger.Instances = map[string]backend.Level{key.instance: l.Level}
+	logger := backend.Logger{AppID: app.ID, App: app.Name, Name: key.logger}
+	if key.logger == backend.DefaultLogger {
+		logger.Level = usualLevel
+	}
+	for k, old := range c.b.levels {
+		if _, drafted := c.levels[k]; !drafted && k.app == key.app && k.logger == key.logger {
+			addLevel(&logger, old)
+		}
+	}
+	for k, l := range c.levels {
+		if l != nil && k.app == key.app && k.logger == key.logger {
+			addLevel(&logger, *l)
+		}
 	}
 	where := app.Name
-	if key.instance != "" {
-		where = key.instance
+	if i, ok := c.b.instances[key.instance]; ok {
+		where += " " + i.Instance.Name()
 	}
 	return c.announce(backend.Event{
 		Kind: backend.EventUpdated, Ref: logger.Ref(), Scope: app.Scope, Owner: app.Name, OwnerID: app.ID, Logger: &logger,
 	}, []message{{backend.LevelInfo, fmt.Sprintf("log level of %s in %s is %s, %s", key.logger, where, orInherit(l.Level), how)}})
+}
+
+// addLevel puts what was set for all instances, or for one, into a logger.
+func addLevel(lg *backend.Logger, l sqlite.Level) {
+	if l.Instance != "" {
+		if lg.Instances == nil {
+			lg.Instances = make(map[string]backend.Level)
+		}
+		lg.Instances[l.Instance] = l.Level
+		return
+	}
+	if l.Level != "" || l.Logger != backend.DefaultLogger {
+		lg.Level = l.Level
+	}
+	lg.Until, lg.Was = l.Until, l.Was
 }
 
 // levelsOf is what an instance's program is to follow. The caller holds mu.
@@ -270,18 +292,7 @@ func (b *Backend) Loggers(ctx context.Context, q backend.LoggerQuery) (backend.L
 		if all[key.logger] == nil {
 			all[key.logger] = &backend.Logger{}
 		}
-		lg := all[key.logger]
-		if key.instance != "" {
-			if lg.Instances == nil {
-				lg.Instances = make(map[string]backend.Level)
-			}
-			lg.Instances[key.instance] = l.Level
-			continue
-		}
-		if l.Level != "" || key.logger != backend.DefaultLogger {
-			lg.Level = l.Level
-		}
-		lg.Until, lg.Was = l.Until, l.Was
+		addLevel(all[key.logger], l)
 	}
 	items := make([]keyed[backend.Logger], 0, len(all))
 	for name, lg := range all {
