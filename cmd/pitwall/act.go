@@ -21,7 +21,12 @@ type action struct {
 // source is what operations asked on the command line say of their door.
 const source = "cli"
 
+// intent goes with every command of one command line. It always has a key, so
+// that asking again, where a server went away, is no second operation.
 func (a *action) intent() backend.Intent {
+	if a.key == "" {
+		a.key = randomHex(16)
+	}
 	return backend.Intent{Reason: a.reason, Key: a.key, Source: source, NoQueue: a.noQueue}
 }
 

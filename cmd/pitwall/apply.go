@@ -96,7 +96,7 @@ func (c *cli) readManifest(path string) ([]byte, error) {
 
 func (c *cli) apply(ctx context.Context, b backend.Backend, a *action, apply backend.Apply) error {
 	dry := apply
-	dry.DryRun = true
+	dry.DryRun, dry.Key = true, "" // the key is the real one's
 	res, err := b.Do(ctx, dry)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"time"
 
@@ -23,10 +24,32 @@ func (c *cli) attach(ctx context.Context) (*remote.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.owned() {
-		return nil, nil
+	return c.dialOwner(ctx, s)
+}
+
+// ownerTime bounds how long an owner may take to open its socket; then trying
+// to reach it says what is wrong.
+const ownerTime = 10 * time.Second
+
+// dialOwner reaches the owner of the folder. One that has just taken the
+// folder, or is about to let go of it, has no socket that answers: that does
+// not last. It returns nil when there is no owner.
+func (c *cli) dialOwner(ctx context.Context, s stateFolder) (*remote.Client, error) {
+	opening, cancel := context.WithTimeout(ctx, ownerTime)
+	defer cancel()
+	for s.owned() {
+		conn, err := dialUnix(opening, s.file(socketFile))
+		if err == nil {
+			conn.Close()
+			return c.dialState(ctx, s)
+		}
+		select {
+		case <-opening.Done():
+			return c.dialState(ctx, s)
+		case <-time.After(lockPoll):
+		}
 	}
-	return c.dialState(ctx, s)
+	return nil, nil
 }
 
 func (c *cli) dialState(ctx context.Context, s stateFolder) (*remote.Client, error) {
@@ -35,35 +58,63 @@ func (c *cli) dialState(ctx context.Context, s stateFolder) (*remote.Client, err
 
 // with gives f a Backend: a running server's, or that of a server of its own,
 // which is handed on to a process of its own if anything runs when f is done.
+// Where the folder's owner lets go before f has printed anything, f is called
+// again.
 func (c *cli) with(ctx context.Context, f func(context.Context, backend.Backend) error) error {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
+	out := &counted{Writer: c.out}
+	c.out = out
+	defer func() { c.out = out.Writer }()
+	for tries := 1; ; tries++ {
+		err := timed(ctx, c.withOne(ctx, f))
+		gone := errors.Is(err, errOwned) || c.server == "" && backend.CodeOf(err) == backend.Unavailable
+		if !gone || out.n > 0 || tries == ownerTries || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// ownerTries bounds how often an owner may go away under a command; each
+// leaves because it has nothing to do, so that a few are many.
+const ownerTries = 10
+
+func (c *cli) withOne(ctx context.Context, f func(context.Context, backend.Backend) error) error {
 	b, err := c.attach(ctx)
 	if err != nil {
 		return err
 	}
 	if b != nil {
 		defer b.Close()
-		return timed(ctx, f(ctx, b))
+		return f(ctx, b)
 	}
 	s, err := c.stateFolder()
 	if err != nil {
 		return err
 	}
 	srv, err := c.startServer(ctx, serveOptions{state: s, log: fileLog(s), edgeHTTP: c.edgeHTTP})
-	if errors.Is(err, errOwned) { // somebody was faster
-		return c.with(ctx, f)
-	}
 	if err != nil {
-		return err
+		return err // errOwned: somebody was faster
 	}
 	if b, err = c.dialState(ctx, s); err != nil {
 		return errors.Join(err, srv.close())
 	}
 	go srv.obey()
-	err = timed(ctx, f(ctx, b))
+	err = f(ctx, b)
 	b.Close()
 	return errors.Join(err, c.leave(srv))
+}
+
+// counted counts what was written.
+type counted struct {
+	io.Writer
+	n int
+}
+
+func (w *counted) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	w.n += n
+	return n, err
 }
 
 // timed names the time limit where it is why err came.

@@ -100,7 +100,11 @@ func (c *cli) running(ctx context.Context, b backend.Backend, name, instance str
 }
 
 func (c *cli) size() backend.Size {
-	out, ok := c.out.(*os.File)
+	w := c.out
+	if counting, ok := w.(*counted); ok {
+		w = counting.Writer
+	}
+	out, ok := w.(*os.File)
 	if !ok {
 		return backend.Size{}
 	}
