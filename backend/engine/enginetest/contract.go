@@ -114,6 +114,20 @@ func readyByCheck(h *harness) {
 	}
 }
 
+// reopenKeepsReady asks at once: a server that takes over sends nobody away
+// from instances that it has not asked yet.
+func reopenKeepsReady(h *harness) {
+	slow := h.TempDir() + "/slow"
+	spec := h.script(forever)
+	spec.Ready = &backend.Check{Exec: []string{"sh", "-c", "test ! -e " + slow + " || sleep 1000"}, Interval: backend.Duration(10 * time.Millisecond), Timeout: backend.Duration(patience)}
+	first := h.run(spec)
+	write(h, slow)
+	h.reopen()
+	if s := h.status(spec.ID); s.State != backend.InstanceRunning || !s.Ready || !s.Since.Equal(first.Since) {
+		h.Errorf("at once after reopening it is %s, ready %v, since %v; want %s since %v", s.State, s.Ready, s.Since, backend.InstanceRunning, first.Since)
+	}
+}
+
 func failingReadyOnlyTakesReadyAway(h *harness) {
 	flag := h.TempDir() + "/ready"
 	write(h, flag)

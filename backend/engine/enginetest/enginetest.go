@@ -61,6 +61,7 @@ func Run(t *testing.T, open Open) {
 		{"PortStays", portStays},
 		{"ReadyByCheck", readyByCheck},
 		{"FailingHealthRestarts", failingHealthRestarts},
+		{"ReopenKeepsReady", reopenKeepsReady},
 		{"FailingReadyOnlyTakesReadyAway", failingReadyOnlyTakesReadyAway},
 		{"LevelsReachTheProgram", levelsReachTheProgram},
 		{"AttachGivesOutputAndStatus", attachGivesOutputAndStatus},

@@ -42,6 +42,9 @@ func (in *instance) followHealth() {
 		})
 		return
 	}
+	if m := readReady(in.dir); m.Run == run {
+		in.health.ready, in.health.wasReady, in.health.since = true, true, m.Since
+	}
 	first := firstDelay
 	if lasted > first {
 		first = 0 // adopted: whoever waits for it waits already
@@ -72,6 +75,16 @@ func (in *instance) setReady(ready bool) {
 	h.since = in.engine.cfg.Now()
 	if ready {
 		h.complaint = ""
+	}
+	if spec := in.record.Spec; spec.Ready == nil && spec.Health == nil {
+		return
+	}
+	err := removeReady(in.dir)
+	if ready {
+		err = readyMark{Run: h.run, Since: h.since}.write(in.dir)
+	}
+	if err != nil {
+		in.engine.cfg.Log.Warn("readiness is not kept for the next server", "instance", in.id, "error", err)
 	}
 }
 
