@@ -64,6 +64,7 @@ type server struct {
 
 	work    sync.WaitGroup
 	once    sync.Once
+	lingers bool          // the edge is closed by handOver, not by close
 	closing chan struct{} // closed when it begins to let go
 	ended   chan struct{} // closed when wait returns, with nothing left to own
 }
@@ -368,9 +369,22 @@ func (s *server) handOver(conn *net.UnixConn) error {
 	lock := s.lock
 	s.lock = nil
 	defer lock.Close()
+	s.edge.CloseListeners() // who connects now waits for the taker
+	s.lingers = true
 	closed := s.close()
-	return errors.Join(closed, handOver(conn, lock, files))
+	handed := handOver(conn, lock, files)
+	ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
+	defer cancel()
+	if err := s.edge.Shutdown(ctx); err != nil {
+		s.o.log.Info("connections are cut", "err", err)
+	}
+	return errors.Join(closed, handed, s.edge.Close())
 }
+
+// lingerTime is what the edge's open connections get to come to their end once
+// the next server listens: enough for a request in flight, and short, since the
+// next server can neither see nor kick them.
+const lingerTime = time.Second
 
 // files duplicates every listening socket.
 func (s *server) files() (map[string]*os.File, error) {
@@ -404,7 +418,9 @@ func (s *server) close() error {
 		if s.local != nil {
 			err = errors.Join(err, s.local.Close())
 		}
-		err = errors.Join(err, s.edge.Close())
+		if !s.lingers {
+			err = errors.Join(err, s.edge.Close())
+		}
 		if s.engine != nil {
 			err = errors.Join(err, s.engine.Close())
 		}
