@@ -1,28 +1,12 @@
 package api
 
-import (
-	"fmt"
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// peerUID asks the kernel who opened the other end.
-func peerUID(conn *net.UnixConn) (int, error) {
-	raw, err := conn.SyscallConn()
+// socketPeer returns the user at the other end of a connected socket.
+func socketPeer(fd int) (uid int, err error) {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
-		return 0, fmt.Errorf("ask for the peer's user: %w", err)
-	}
-	var cred *unix.Ucred
-	var inner error
-	err = raw.Control(func(fd uintptr) {
-		cred, inner = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err == nil {
-		err = inner
-	}
-	if err != nil {
-		return 0, fmt.Errorf("ask for the peer's user: %w", err)
+		return 0, err
 	}
 	return int(cred.Uid), nil
 }

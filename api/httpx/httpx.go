@@ -27,9 +27,6 @@ func Bearer(r *http.Request) (string, bool) {
 	return token, true
 }
 
-// Basic returns the name and password of "Authorization: Basic …".
-func Basic(r *http.Request) (name, password string, ok bool) { return r.BasicAuth() }
-
 // ReadBody returns the whole body, of [MaxBody] bytes at most. It fails with
 // Invalid when there is more.
 func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {

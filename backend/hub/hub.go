@@ -63,13 +63,6 @@ func (h *Hub[T]) Subscribe(size int) *Sub[T] {
 	return s
 }
 
-// Subscribers returns how many feeds are open.
-func (h *Hub[T]) Subscribers() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.subs)
-}
-
 // Close ends every feed, now and later, with err, or with io.EOF when err is
 // nil. What was published before is read first. Only the first call counts.
 func (h *Hub[T]) Close(err error) {

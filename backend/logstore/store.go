@@ -188,19 +188,6 @@ func sumOf(now time.Time, ins []*instance) Counters {
 	return sum
 }
 
-// OwnerBytes returns what the logs of each app and job take on disk, by its id.
-func (s *Store) OwnerBytes() map[string]int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sums := map[string]int64{}
-	for _, in := range s.instances {
-		in.mu.Lock()
-		sums[in.src.owner()] += in.bytes
-		in.mu.Unlock()
-	}
-	return sums
-}
-
 // LastLines returns the last n lines of a run of an instance, or of any run
 // where run is 0.
 func (s *Store) LastLines(id string, run, n int) []string {

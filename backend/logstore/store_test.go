@@ -47,8 +47,8 @@ func TestCountersOfErrors(t *testing.T) {
 	if got := s.AppCounters("a2"); got.LastError != "" || got.Bytes != 0 || len(got.ErrorTrend) != 10 {
 		t.Errorf("counters of an app without instances = %+v", got)
 	}
-	if got := s.OwnerBytes()["a1"]; got != want.Bytes {
-		t.Errorf("OwnerBytes = %d, want %d", got, want.Bytes)
+	if got := s.ownerBytes()["a1"]; got != want.Bytes {
+		t.Errorf("ownerBytes = %d, want %d", got, want.Bytes)
 	}
 }
 
@@ -240,7 +240,7 @@ func TestRetentionKeepsToPolicy(t *testing.T) {
 		}
 	}
 	retain()
-	if n := s.OwnerBytes()["a1"]; n > 15000 || n < 10000 {
+	if n := s.ownerBytes()["a1"]; n > 15000 || n < 10000 {
 		t.Errorf("%d bytes are kept of 15000 allowed", n)
 	}
 	if got := all(t, s, backend.LogQuery{Instances: []string{"i1"}, Tail: 1}); got[0].Seq != 100 {
@@ -260,4 +260,17 @@ func TestRetentionKeepsToPolicy(t *testing.T) {
 	if _, err := os.Stat(live.src.Dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the folder of a forgotten instance is still there: %v", err)
 	}
+}
+
+// ownerBytes returns what the logs of each app and job take on disk, by its id.
+func (s *Store) ownerBytes() map[string]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sums := map[string]int64{}
+	for _, in := range s.instances {
+		in.mu.Lock()
+		sums[in.src.owner()] += in.bytes
+		in.mu.Unlock()
+	}
+	return sums
 }

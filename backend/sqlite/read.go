@@ -374,16 +374,6 @@ func (s *Store) Audits(ctx context.Context, limit int) ([]Audit, error) {
 	return out, err
 }
 
-// Meta returns a stored value, "" when there is none.
-func (s *Store) Meta(ctx context.Context, key string) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn == nil {
-		return "", backend.Errorf(backend.Unavailable, "the state database is closed")
-	}
-	return s.meta(ctx, key)
-}
-
 func texts[S ~string](values []S) []string {
 	out := make([]string, len(values))
 	for i, v := range values {

@@ -80,7 +80,9 @@ type held struct {
 	buf    []byte
 }
 
-// Lines starts at the oldest entry kept. Seek it before the first [Lines.Next].
+// Lines reads a log as lines, the plain way: one instance, in order, without
+// levels. It is what the log store's own scan is held against. It starts at the
+// oldest entry kept. Seek it before the first [Lines.Next].
 func (d *Dir) Lines() *Lines {
 	return newLines(d.Reader(0))
 }

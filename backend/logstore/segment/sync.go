@@ -53,13 +53,6 @@ func (w *Writer) syncLater() {
 	w.mu.Unlock()
 }
 
-// SyncErr is what the last sync in the background said.
-func (w *Writer) SyncErr() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.syncErr
-}
-
 // retire syncs and closes the files of a finished segment in the background.
 func (w *Writer) retire(files []*os.File) {
 	if files[0] == nil {
@@ -91,7 +84,8 @@ func (w *Writer) Sync() error {
 
 // Close flushes, syncs and closes the log and gives up its lock. Records that
 // the disk still refuses are lost with their bytes kept: the next
-// [OpenWriter] recovers those.
+// [OpenWriter] recovers those. It also says how the last sync in the background
+// failed, if it did.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	err := w.settle()
@@ -102,6 +96,7 @@ func (w *Writer) Close() error {
 	}
 	w.mu.Unlock()
 	w.retired.Wait()
+	err = errors.Join(err, w.syncErr)
 	if w.opts.Sync != SyncNever {
 		err = errors.Join(err, w.Sync())
 	}
