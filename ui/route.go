@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"strings"
 	"unicode"
 
 	tea "charm.land/bubbletea/v2"
@@ -178,6 +179,7 @@ func (s *Shell) global() []action.Action {
 		palette, back, focus, menu,
 		do("global.split", l("show or hide what is beside the list"), safe.Text{}, s.toggleSplit),
 		do("global.mouse", l("leave the mouse to the terminal, or take it"), safe.Text{}, s.toggleMouse),
+		s.copyAction(),
 		do("global.redraw", l("draw the screen anew"), safe.Text{}, func() tea.Cmd { return tea.ClearScreen }),
 		do("global.help", l("every key"), l("help"), s.openHelp),
 		do("global.quit", l("leave; what runs keeps running"), l("leave"), s.quit),
@@ -193,6 +195,24 @@ func (s *Shell) escape() tea.Cmd {
 		return s.switchFocus()
 	}
 	return s.back()
+}
+
+// copyAction puts what the focused view offers on the clipboard, by the
+// terminal, so that it works over SSH too.
+func (s *Shell) copyAction() action.Action {
+	c, ok := s.focused().(Copier)
+	none := safe.Literal("there is nothing here to copy")
+	return action.Action{
+		ID: "global.copy", Title: safe.Literal("copy the rows, the lines on the screen or the page"),
+		Enabled: func() (bool, safe.Text) { return ok, none },
+		Run: func(action.Input) tea.Cmd {
+			what, lines := c.Copied()
+			if len(lines) == 0 {
+				return s.deps.Notify(Notice{Text: none})
+			}
+			return s.deps.Copy(what, strings.Join(lines, "\n")+"\n")
+		},
+	}
 }
 
 func (s *Shell) switchFocus() tea.Cmd {

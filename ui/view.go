@@ -103,6 +103,13 @@ type Sized interface {
 	Wants() int
 }
 
+// Copier is a View with something to put on the clipboard.
+type Copier interface {
+	// Copied are the lines, whole where the screen cuts them, and what to call
+	// them: "the row". There may be none.
+	Copied() (what safe.Text, lines []string)
+}
+
 // Reporter is a View that measures how far behind it is.
 type Reporter interface {
 	Report() Report

@@ -45,6 +45,20 @@ func TestAStoppedAppOffersToStartIt(t *testing.T) {
 	})
 }
 
+func TestMarkedRowsAreCopied(t *testing.T) {
+	in(t, atApps, func(t *testing.T, _ *viewstest.World, d *uitest.Driver) {
+		d.Press("y")
+		if got := d.Clipboard(); !strings.Contains(got, "flaky") || strings.Count(got, "\n") != 1 {
+			t.Errorf("the clipboard has %q, want the row of flaky", got)
+		}
+		d.Press("space", "space", "y")
+		if got := d.Clipboard(); !strings.Contains(got, "leaky") || strings.Count(got, "\n") != 2 {
+			t.Errorf("the clipboard has %q, want two rows", got)
+		}
+		d.Contains("copied 2 rows")
+	})
+}
+
 func TestTheConfirmSaysWhatItsKeyDoes(t *testing.T) {
 	in(t, atApps, func(_ *testing.T, _ *viewstest.World, d *uitest.Driver) {
 		d.Press("S")

@@ -118,6 +118,23 @@ func TestWhatIsFilteredForCanBeSeen(t *testing.T) {
 	})
 }
 
+func TestLinesOnTheScreenAreCopiedWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := viewstest.New()
+		one := w.AddInstance(backend.Instance{App: "worker"})
+		long := strings.Repeat("long ", 40) + "end"
+		w.Lines(one.ID, backend.LevelInfo, "short", long)
+		d := console(t, w, ui.Place{View: "logs", Ref: w.Worker.Ref()}, 80, 24)
+		d.Wait(settled)
+		d.Press("y")
+		got := strings.Split(d.Clipboard(), "\n")
+		if len(got) != 3 || !strings.HasSuffix(got[0], "Z main.0 short") || !strings.HasSuffix(got[1], " "+long) {
+			t.Errorf("the clipboard has %q, want the two lines", got)
+		}
+		d.Contains("copied 2 lines")
+	})
+}
+
 func TestAWordOfWhatCannotBeDoneIsNotCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := viewstest.New()

@@ -362,6 +362,17 @@ func (m *Model) GapOnScreen() (Entry, bool) {
 	return Entry{}, false
 }
 
+// OnScreen returns the entries that can be seen, of which the last may be cut.
+func (m *Model) OnScreen() []Entry {
+	var out []Entry
+	room := m.rowsHigh()
+	for i := m.start(); i < len(m.shown) && room > 0; i++ {
+		out = append(out, *m.held.at(m.shown[i]))
+		room -= m.rows(i)
+	}
+	return out
+}
+
 func (m *Model) start() int {
 	if m.following {
 		i, _ := m.bottom()

@@ -1,6 +1,7 @@
 package present
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -27,6 +28,9 @@ type ListingOptions[T any] struct {
 	Order func(a, b *T) int
 	// Sort does the same to all rows at once; nil means by Order.
 	Sort func([]*T)
+	// Words is the part of the width, in tenths, that a column of words keeps
+	// before columns of figures are shown beside it; 0 means 3.
+	Words int
 	// Empty is said where there is nothing to list, a line for each.
 	Empty []safe.Text
 }
@@ -119,16 +123,15 @@ func (l *Listing[T]) SetStale(stale bool) {
 
 func (l *Listing[T]) settle() { l.Table.SetStale(l.cut || l.Err() != nil) }
 
-// flexPart is the part of the width, in tenths, that words keep before columns
-// of figures are shown beside them.
-const flexPart = 3
+// usualWords is what Words is without one.
+const usualWords = 3
 
 // SetSize tells the cells there are.
 func (l *Listing[T]) SetSize(width, height int) {
 	l.width, l.height = width, height
 	for i := range l.columns {
 		if c := &l.columns[i]; c.Flex {
-			c.Min = max(l.least[i], width*flexPart/10)
+			c.Min = max(l.least[i], width*cmp.Or(l.o.Words, usualWords)/10)
 		}
 	}
 	l.Table.SetSize(width, height)
@@ -149,6 +152,19 @@ func (l *Listing[T]) Capturing() bool { return l.Table.Capturing() }
 
 // Escape takes back a filter or marks.
 func (l *Listing[T]) Escape() bool { return l.Table.Escape() }
+
+// Copied are the marked rows, or the selected one.
+func (l *Listing[T]) Copied() (safe.Text, []string) {
+	rows := l.Table.Targets()
+	lines := make([]string, len(rows))
+	for i, r := range rows {
+		lines[i] = l.Table.Line(r)
+	}
+	if len(rows) == 1 {
+		return safe.Literal("the row"), lines
+	}
+	return safe.Clean(ui.Plural(len(rows), "row")), lines
+}
 
 // Trouble says why the rows may not be true; empty when all is well.
 func (l *Listing[T]) Trouble() safe.Text {

@@ -194,9 +194,12 @@ func ASCII(s string) string {
 	var state byte
 	for len(s) > 0 {
 		seq, w, n, next := ansi.DecodeSequence(s, state, nil)
-		if w == 0 || seq[0] < 0x80 && w == n {
+		switch like := likeASCII(seq); {
+		case w == 0 || seq[0] < 0x80 && w == n:
 			b.WriteString(asciiOnly(seq))
-		} else {
+		case w == 1 && like != 0:
+			b.WriteByte(like)
+		default:
 			for range w {
 				b.WriteByte('?')
 			}
@@ -204,6 +207,22 @@ func ASCII(s string) string {
 		s, state = s[n:], next
 	}
 	return b.String()
+}
+
+// likeASCII is the sign that stands for another where only ASCII can be drawn;
+// 0 where none does.
+func likeASCII(s string) byte {
+	switch s {
+	case "·", "–", "—", "─", "•":
+		return '-'
+	case "…":
+		return '~'
+	case "‘", "’":
+		return '\''
+	case "“", "”":
+		return '"'
+	}
+	return 0
 }
 
 // asciiOnly drops what is not ASCII from a sequence that takes no cell.

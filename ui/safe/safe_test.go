@@ -115,6 +115,12 @@ func TestTruncatePutsTheTailInside(t *testing.T) {
 	}
 }
 
+func TestASCIIWritesCommonSignsByTheirLike(t *testing.T) {
+	if got, want := safe.ASCII("exited · run 4… “don’t” — ✓"), `exited - run 4~ "don't" - ?`; got != want {
+		t.Errorf("ASCII() = %q, want %q", got, want)
+	}
+}
+
 func TestASCIIKeepsSequencesAndWidth(t *testing.T) {
 	if got, want := safe.ASCII("\x1b[31m日\x1b[m ✓ ok"), "\x1b[31m??\x1b[m ? ok"; got != want {
 		t.Errorf("ASCII() = %q, want %q", got, want)

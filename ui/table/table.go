@@ -164,6 +164,17 @@ func (m *Model[R]) Targets() []R {
 	return nil
 }
 
+// Line returns a row as plain text: its cells, those of hidden columns too.
+func (m *Model[R]) Line(r R) string {
+	var cells []string
+	for _, c := range m.o.Columns {
+		if t := c.Cell(r).Text.Plain(); !t.Empty() {
+			cells = append(cells, t.String())
+		}
+	}
+	return strings.Join(cells, "  ")
+}
+
 // ClearMarks removes all marks.
 func (m *Model[R]) ClearMarks() { clear(m.marks) }
 

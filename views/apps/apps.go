@@ -41,6 +41,7 @@ func newView(d ui.Deps) *view {
 	v := &view{deps: d, latest: map[string]backend.Sample{}}
 	v.Listing = present.NewListing(present.ListingOptions[backend.App]{
 		Theme: d.Theme, What: "apps", Columns: v.columns(), Sort: v.sort, Text: text,
+		Words: 4, // they say why, figures only how much
 		Sync: ui.SyncOptions[backend.App]{
 			List: func(ctx context.Context, p backend.Page) (backend.List[backend.App], error) {
 				return d.Backend.Apps(ctx, backend.AppQuery{Page: p})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"pitwall/backend"
 	"pitwall/ui"
@@ -186,6 +187,19 @@ func (v *view) Render() ui.Frame {
 	rows := v.rows()
 	top := min(v.top, max(0, len(rows)-v.height))
 	return ui.Frame{Lines: rows[top:min(len(rows), top+v.height)]}
+}
+
+// Copied is the whole page.
+func (v *view) Copied() (safe.Text, []string) {
+	if !v.loaded {
+		return safe.Text{}, nil
+	}
+	rows := v.rows()
+	lines := make([]string, len(rows))
+	for i, r := range rows {
+		lines[i] = ansi.Strip(r)
+	}
+	return safe.Literal("the page"), lines
 }
 
 func (v *view) scroll(n int) { v.to(min(v.top, v.most()) + n) }

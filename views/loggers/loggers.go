@@ -184,6 +184,9 @@ func (v *view) Status() safe.Text {
 	if t := v.Trouble(); !t.Empty() {
 		return t
 	}
+	if a, ok := v.app.Find(v.of.ID); ok && !a.Levels {
+		return safe.Text{} // no key sets anything
+	}
 	whom := safe.Literal("all instances")
 	if v.one != "" {
 		whom = present.Text("%s alone", v.name(v.one))

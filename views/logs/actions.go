@@ -2,6 +2,7 @@ package logs
 
 import (
 	"strconv"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -76,6 +77,16 @@ func (v *view) Status() safe.Text {
 
 // Report says how far behind the end this reader is.
 func (v *view) Report() ui.Report { return ui.Report{Lag: v.lag, Skipped: v.skipped} }
+
+// Copied are the lines on the screen, as long as they are.
+func (v *view) Copied() (safe.Text, []string) {
+	entries := v.log.OnScreen()
+	lines := make([]string, len(entries))
+	for i, e := range entries {
+		lines[i] = strings.Join(strings.Fields(e.Time.UTC().Format("2006-01-02T15:04:05.000Z")+" "+e.Label.String()), " ") + " " + e.Text.Plain().String()
+	}
+	return safe.Clean(ui.Plural(len(lines), "line")), lines
+}
 
 // Actions are the verbs of whose log it is, then what can be done with it.
 func (v *view) Actions() []action.Action {
