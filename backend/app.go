@@ -1,6 +1,9 @@
 package backend
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // AppState is what an app as a whole is doing. Blocked and detached are flags
 // beside it.
@@ -19,12 +22,11 @@ const (
 
 // Severity orders app states, the worst first: 0 is worst.
 func (s AppState) Severity() int {
-	for i, t := range []AppState{AppFailed, AppCrashing, AppDegraded, AppStarting, AppStopping, AppRunning, AppStopped} {
-		if s == t {
-			return i
-		}
+	order := []AppState{AppFailed, AppCrashing, AppDegraded, AppStarting, AppStopping, AppRunning, AppStopped}
+	if i := slices.Index(order, s); i >= 0 {
+		return i
 	}
-	return len("unknown")
+	return len(order) // a later version's
 }
 
 // Desired is what the operator wants of an app.

@@ -3,6 +3,8 @@ package backend
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"reflect"
 	"slices"
 )
@@ -307,7 +309,8 @@ func Commands() map[string]Command {
 }
 
 // DecodeCommand reads the JSON body of the command with that verb. It fails
-// with Invalid for a verb or a field that does not exist.
+// with Invalid for a verb or a field that does not exist, and for more than one
+// value.
 func DecodeCommand(verb string, body []byte) (Command, error) {
 	zero, ok := Commands()[verb]
 	if !ok {
@@ -318,6 +321,9 @@ func DecodeCommand(verb string, body []byte) (Command, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v.Interface()); err != nil {
 		return nil, Errorf(Invalid, "read command %s: %w", verb, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, Errorf(Invalid, "read command %s: there is more behind its fields", verb)
 	}
 	return v.Elem().Interface().(Command), nil
 }
@@ -349,7 +355,7 @@ const (
 	RiskHigh               // the app or its history goes away
 )
 
-// RiskOf returns the risk of c. All is whether it goes to everything.
+// RiskOf returns the risk of c, for one target.
 func RiskOf(c Command) Risk {
 	switch c := c.(type) {
 	case Delete:
