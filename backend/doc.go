@@ -26,8 +26,22 @@
 // Errors that a caller must tell apart are an [*Error] with a [Code]; the code
 // crosses every wire.
 //
-// The implementations are children of this package: local (in this process),
-// remote (over HTTP and a websocket), guard (a Backend around a Backend that
-// asks for permission), and the fake in backendtest. This package imports
-// nothing but the standard library, and none of its children.
+// # The way of a key
+//
+// R in the console makes a Restart. Package remote sends it to the server's
+// socket, api/native decodes it, and guard, a Backend around a Backend, asks
+// whether the caller may and gives it to local. Local writes the operation down
+// in sqlite, has the engine start a new instance, waits until that is ready,
+// tells the edge (proxy) to drain the old one, and stops it. Each of these
+// changes is an event in sqlite and, by way of hub, in every watch; remote hands
+// it to the view, which shows the receipt.
+//
+// An engine runs instances. That of package engine/process gives each a keeper,
+// a small process that outlives the server and writes what the program says to
+// segments (logstore/segment); logstore reads, searches and counts these.
+// Manifest makes an Apply of a file, wire is what remote and api/native agree
+// on, and backendtest has a fake and the contract that every Backend passes.
+//
+// This package imports nothing but the standard library, and none of its
+// children.
 package backend

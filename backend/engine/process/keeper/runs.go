@@ -17,7 +17,7 @@ type runLog struct {
 }
 
 // add appends a record and forces it to disk. What the disk refuses is
-// remembered and written with the next.
+// remembered, up to maxOwed records, and written with the next.
 func (l *runLog) add(e Exit) error {
 	p, err := json.Marshal(e)
 	if err != nil {
