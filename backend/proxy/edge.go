@@ -212,10 +212,22 @@ func (e *Edge) Drain(ctx context.Context, appID, targetID string) error {
 	return nil
 }
 
+// partTime is how long an idle HTTP connection is kept at a shutdown, so that a
+// busy client's next request is answered, and the client told to connect anew,
+// rather than cut off.
+const partTime = 250 * time.Millisecond
+
 // Shutdown closes the listeners and returns when the connections that are open
-// have ended, or with ctx's error and how many remain. Close must follow.
+// have ended, or with ctx's error and how many remain. HTTP clients are told with
+// each answer to connect anew. Close must follow.
 func (e *Edge) Shutdown(ctx context.Context) error {
 	e.CloseListeners()
+	if e.hasIdle() {
+		select {
+		case <-time.After(partTime):
+		case <-ctx.Done():
+		}
+	}
 	httpErr := e.server.Shutdown(ctx)
 	remaining := 0
 	for _, p := range e.allPools() {
@@ -256,6 +268,11 @@ func (e *Edge) pool(appID string) *pool {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	return e.pools[appID]
+}
+
+// hasIdle is whether an HTTP client may send another request on its connection.
+func (e *Edge) hasIdle() bool {
+	return slices.ContainsFunc(e.allPools(), (*pool).hasClients)
 }
 
 func (e *Edge) allPools() []*pool {
@@ -375,15 +392,16 @@ func (e *Edge) closeIdleHTTP() {
 	}
 }
 
-// lookup is where a request's Host header leads.
-func (e *Edge) lookup(host string) (*pool, string) {
+// lookup is where a request's Host header leads, and whether it is the last
+// that its connection may carry.
+func (e *Edge) lookup(host string) (p *pool, process string, last bool) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	h := e.hosts[hostOf(host)]
 	if h == nil {
-		return nil, ""
+		return nil, "", e.handedOver
 	}
-	return h.pool, h.process
+	return h.pool, h.process, e.handedOver
 }
 
 // routeOf is where a TCP listener leads now.

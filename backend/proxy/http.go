@@ -70,7 +70,10 @@ func (e *Edge) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if c != nil && !c.wake() {
 		panic(http.ErrAbortHandler)
 	}
-	p, process := e.lookup(r.Host)
+	p, process, last := e.lookup(r.Host)
+	if last && r.ProtoMajor == 1 && r.Header.Get("Upgrade") == "" {
+		w.Header().Set("Connection", "close")
+	}
 	if p == nil {
 		say(w, http.StatusNotFound, fmt.Sprintf("No app is routed at host %q.", hostOf(r.Host)))
 		return

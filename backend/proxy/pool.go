@@ -375,6 +375,21 @@ func (p *pool) endDrain(t *target) {
 	p.forget(t)
 }
 
+// hasClients is whether an HTTP connection is idle or has a request in flight.
+func (p *pool) hasClients() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) > 0 {
+		return true
+	}
+	for f := range p.flows {
+		if f.http {
+			return true
+		}
+	}
+	return false
+}
+
 // wait returns when no flow is open to the target, or to any where it is nil;
 // or how many are when ctx ends.
 func (p *pool) wait(ctx context.Context, t *target) (int, error) {

@@ -240,6 +240,28 @@ func assertNonblocking(t *testing.T, f *os.File) {
 	}
 }
 
+func TestClientsAreToldToConnectAnewAfterATakeOver(t *testing.T) {
+	e := newEdge(t, proxy.Config{})
+	set(t, e, webApp("shop", "shop.localhost", named(t, "ok")))
+	c, other := dial(t, e.HTTPAddr().String()), dial(t, e.HTTPAddr().String())
+	for _, c := range []*conn{c, other} {
+		c.get("shop.localhost", "/")
+		if res, _ := c.answer(); res.Close {
+			t.Error("a client is told to connect anew before the take-over")
+		}
+	}
+	e.CloseListeners()
+	c.get("shop.localhost", "/")
+	if res, body := c.answer(); res.StatusCode != 200 || body != "ok" || !res.Close {
+		t.Errorf("after the take-over = %d %q, to be closed: %v; want 200 ok, true", res.StatusCode, body, res.Close)
+	}
+	c.dies()
+	other.get("unknown.localhost", "/")
+	if res, _ := other.answer(); res.StatusCode != 404 || !res.Close {
+		t.Errorf("no app after the take-over = %d, to be closed: %v; want 404, true", res.StatusCode, res.Close)
+	}
+}
+
 func TestCloseEndsEverything(t *testing.T) {
 	e := newEdge(t, proxy.Config{})
 	addr, _ := ticking(t)
