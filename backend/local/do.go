@@ -50,6 +50,9 @@ func (b *Backend) Do(ctx context.Context, cmd backend.Command) (backend.Result, 
 	if cmd == nil {
 		return backend.Result{}, backend.Errorf(backend.Invalid, "a command must be given")
 	}
+	if err := validIntent(backend.IntentOf(cmd)); err != nil {
+		return backend.Result{}, explain(cmd.Verb(), err)
+	}
 	res, err := b.do(ctx, cmd)
 	if err != nil {
 		return backend.Result{}, explain(cmd.Verb(), err)

@@ -24,6 +24,23 @@ var (
 	hostName   = regexp.MustCompile(`^(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 )
 
+// maxReason and maxKey bound what is kept with every operation, in bytes: a
+// reason is a paragraph, a key an identifier.
+const (
+	maxReason = 4000
+	maxKey    = 200
+)
+
+func validIntent(i backend.Intent) error {
+	if len(i.Reason) > maxReason {
+		return backend.Errorf(backend.Invalid, "the reason has %d bytes: %d are kept at most", len(i.Reason), maxReason)
+	}
+	if len(i.Key) > maxKey {
+		return backend.Errorf(backend.Invalid, "the idempotency key has %d bytes: %d are kept at most", len(i.Key), maxKey)
+	}
+	return nil
+}
+
 func validCount(n int) error {
 	if n < 0 || n > maxCount {
 		return backend.Errorf(backend.Invalid, "%d instances are not possible: 0 to %d are", n, maxCount)
