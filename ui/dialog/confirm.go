@@ -1,6 +1,8 @@
 package dialog
 
 import (
+	"strings"
+
 	tea "charm.land/bubbletea/v2"
 
 	"pitwall/ui/action"
@@ -192,13 +194,13 @@ func (c *Confirm) keys(th *theme.Theme) string {
 	default:
 		out = k("y", verb)
 		if c.ask.Reason {
-			out += k("r", "give a reason")
+			out += k("r", "reason")
 		}
 	}
 	if c.word != "" && c.ask.Reason {
 		out += k("tab", "reason")
 	}
-	return out + k("esc", "cancel")
+	return strings.TrimRight(out+k("esc", "cancel"), " ")
 }
 
 // gap puts an empty line after what there is.
