@@ -152,7 +152,7 @@ func TestProblems(t *testing.T) {
 		{"relative dir", app("command: [x]\n        dir: here"), []string{"6: " + path + `.dir: expected an absolute path, such as /srv/cache, not "here"`}},
 		{"policy", app("command: [x]\n        restart: {policy: sometimes}"), []string{"6: " + path + `.restart.policy: expected always, on-failure or never, not "sometimes"`}},
 		{"budget", app("command: [x]\n        restart: {budget: 0}"), []string{"6: " + path + ".restart.budget: expected a whole number of 1 or more, not the number 0"}},
-		{"instances", app("command: [x]\n        instances: 1.5"), []string{"6: " + path + ".instances: expected a whole number from 0 to 10000, not the number 1.5"}},
+		{"instances", app("command: [x]\n        instances: 1.5"), []string{"6: " + path + ".instances: expected a whole number from 0 to 1000, not the number 1.5"}},
 		{"memory", app("command: [x]\n        memory: lots"), []string{"6: " + path + `.memory: expected a size, such as 256Mi or 1.5Gi, not "lots"`}},
 		{"memory without a unit", app("command: [x]\n        memory: 256"), []string{"6: " + path + ".memory: 256 is less than 1Mi: write the unit, as in 256Mi"}},
 		{"memory of a giant", app("command: [x]\n        memory: 99999999Ti"), []string{"6: " + path + ".memory: 99999999Ti is more than any machine has"}},
