@@ -126,6 +126,7 @@ func TestProblems(t *testing.T) {
 		{"empty", "", []string{"1: declares nothing: expected apps, jobs or both"}},
 		{"comment alone", "# nothing\n---\n# still\n", []string{"1: declares nothing: expected apps, jobs or both"}},
 		{"not YAML", "apps:\n  web: [\n", []string{"2: is not YAML: did not find expected node content"}},
+		{"tab", "apps:\n  web:\n\tprocesses: {}\n", []string{"3: is not YAML: it is indented with a tab: use spaces"}},
 		{"text", "hello", []string{`1: expected a manifest, not "hello"`}},
 		{"list", "- 1", []string{"1: expected a manifest, not a list"}},
 		{"unknown top key", "app: {}", []string{"1: app: is not known here: did you mean apps?"}},

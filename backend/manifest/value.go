@@ -102,6 +102,17 @@ func (v *value) node() *yaml.Node {
 // syntaxError is how the YAML parser words an error.
 var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
+// tabbed reports whether the indentation of a line, counted from one, has a tab,
+// which YAML does not allow and the eye does not see.
+func tabbed(text []byte, line int) bool {
+	lines := bytes.SplitN(text, []byte("\n"), line+1)
+	if line < 1 || len(lines) < line {
+		return false
+	}
+	at := lines[line-1]
+	return bytes.ContainsRune(at[:len(at)-len(bytes.TrimLeft(at, " \t"))], '\t')
+}
+
 // parseYAML returns a file's documents, empty ones left out.
 func parseYAML(r *report, text []byte) []*value {
 	if len(text) > maxText {
@@ -123,6 +134,9 @@ func parseYAML(r *report, text []byte) []*value {
 				if n, err := strconv.Atoi(m[1]); err == nil {
 					line = n
 				}
+			}
+			if tabbed(text, line) {
+				reason = "it is indented with a tab: use spaces"
 			}
 			r.add(line, nil, "is not YAML: %s", reason)
 			return docs
