@@ -327,39 +327,18 @@ func (b *Backend) dismiss(id string) {
 	})
 }
 
-// schedule starts jobs when they are due: one timer for the next, none when
-// there is none.
+// schedule starts jobs when they are due.
 func (b *Backend) schedule(ctx context.Context) {
 	b.skipMissed(ctx)
-	for {
-		b.mu.RLock()
-		wake := b.wake
-		var due time.Time
-		for _, j := range b.jobs {
-			if n := j.Job.Next; !n.IsZero() && (due.IsZero() || n.Before(due)) {
-				due = n
-			}
-		}
-		b.mu.RUnlock()
-		var fire <-chan time.Time
-		var timer *time.Timer
-		if !due.IsZero() {
-			timer = time.NewTimer(due.Sub(b.cfg.Now()))
-			fire = timer.C
-		}
-		select {
-		case <-wake:
-		case <-fire:
-			b.fire(ctx)
-		case <-ctx.Done():
-		}
-		if timer != nil {
-			timer.Stop()
-		}
-		if ctx.Err() != nil {
-			return
-		}
+	b.whenDue(ctx, b.nextJob, b.fire)
+}
+
+// nextJob is when the next job is due. The caller holds mu.
+func (b *Backend) nextJob() (due time.Time) {
+	for _, j := range b.jobs {
+		due = sooner(due, j.Job.Next)
 	}
+	return due
 }
 
 // skipMissed tells of what was due while no server ran, and does not do it

@@ -194,35 +194,15 @@ func (b *Backend) dropLevels(app string) {
 	maps.DeleteFunc(b.levels, func(k levelKey, _ sqlite.Level) bool { return k.app == app })
 }
 
-// expireLevels puts levels back that were set for a time: one timer for the
-// next.
-func (b *Backend) expireLevels(ctx context.Context) {
-	for ctx.Err() == nil {
-		b.mu.RLock()
-		wake := b.wake
-		var due time.Time
-		for _, l := range b.levels {
-			if !l.Until.IsZero() && (due.IsZero() || l.Until.Before(due)) {
-				due = l.Until
-			}
-		}
-		b.mu.RUnlock()
-		var fire <-chan time.Time
-		var timer *time.Timer
-		if !due.IsZero() {
-			timer = time.NewTimer(due.Sub(b.cfg.Now()))
-			fire = timer.C
-		}
-		select {
-		case <-wake:
-		case <-fire:
-			b.revertLevels(ctx)
-		case <-ctx.Done():
-		}
-		if timer != nil {
-			timer.Stop()
-		}
+// expireLevels puts levels back that were set for a time.
+func (b *Backend) expireLevels(ctx context.Context) { b.whenDue(ctx, b.nextExpiry, b.revertLevels) }
+
+// nextExpiry is when the time of the next level is over. The caller holds mu.
+func (b *Backend) nextExpiry() (due time.Time) {
+	for _, l := range b.levels {
+		due = sooner(due, l.Until)
 	}
+	return due
 }
 
 func (b *Backend) revertLevels(ctx context.Context) {

@@ -210,15 +210,8 @@ func (b *Backend) measureFor(ctx context.Context, due []*sampleFeed) {
 	}
 	b.mu.RUnlock()
 	maps.DeleteFunc(ids, func(_ string, live bool) bool { return !live })
-	if len(ids) > 0 {
-		usage, err := b.eng.Usage(ctx, slices.Sorted(maps.Keys(ids)))
-		if err != nil {
-			if ctx.Err() == nil {
-				b.log.Warn("measure instances", "err", err)
-			}
-			return
-		}
-		b.keepUsage(ids, usage)
+	if !b.takeUsage(ctx, ids) {
+		return
 	}
 	for _, f := range due {
 		f.offer(b.samplesFor(f.query))
@@ -257,17 +250,23 @@ func (b *Backend) measureStale(ctx context.Context, ids map[string]bool) {
 	s.mu.Lock()
 	maps.DeleteFunc(ids, func(id string, _ bool) bool { return s.measured[id].After(old) })
 	s.mu.Unlock()
+	b.takeUsage(ctx, ids)
+}
+
+// takeUsage has the engine measure instances, and reports whether it could.
+func (b *Backend) takeUsage(ctx context.Context, ids map[string]bool) bool {
 	if len(ids) == 0 {
-		return
+		return true
 	}
 	usage, err := b.eng.Usage(ctx, slices.Sorted(maps.Keys(ids)))
 	if err != nil {
 		if ctx.Err() == nil {
 			b.log.Warn("measure instances", "err", err)
 		}
-		return
+		return false
 	}
 	b.keepUsage(ids, usage)
+	return true
 }
 
 // keepUsage remembers what was measured last, and when.
