@@ -216,3 +216,20 @@ func TestBrokenHelpLineStandsIn(t *testing.T) {
 		t.Errorf("Lines = %q, want the second row under the first's words", got)
 	}
 }
+
+func TestWhatIsTypedFirstReplacesWhatStoodThere(t *testing.T) {
+	got := ""
+	prompt := func() *dialog.Prompt {
+		return &dialog.Prompt{Field: line.New("3"), Done: func(s string) tea.Cmd { got = s; return nil }}
+	}
+	press(prompt(), "1", "2", "enter")
+	if got != "12" {
+		t.Errorf("12 over 3 gives %q", got)
+	}
+	p := prompt()
+	p.Update(tea.KeyPressMsg{Code: tea.KeyEnd})
+	press(p, "0", "enter")
+	if got != "30" {
+		t.Errorf("0 after 3 gives %q, want 30: moving keeps what stands there", got)
+	}
+}

@@ -96,15 +96,19 @@ type Prompt struct {
 	// Label stands before the field, Help below it.
 	Label, Help safe.Text
 	Field       line.Editor
+	// Verb is what enter does: "scale". Empty means "ok".
+	Verb safe.Text
 	// Check refuses a value with a sentence; nil takes all.
 	Check func(string) error
 	// Done gets the value. It may return nil.
 	Done func(string) tea.Cmd
 
-	wrong safe.Text
+	edited bool // what stood in the field at first is kept
+	wrong  safe.Text
 }
 
-// Update takes a key.
+// Update takes a key. A letter typed first replaces what stands in the field;
+// any other key keeps it, to be edited.
 func (p *Prompt) Update(msg tea.Msg) (tea.Cmd, bool) {
 	if key, ok := msg.(tea.KeyPressMsg); ok {
 		switch key.String() {
@@ -113,7 +117,11 @@ func (p *Prompt) Update(msg tea.Msg) (tea.Cmd, bool) {
 		case "enter":
 			return p.enter()
 		}
+		if !p.edited && key.Text != "" {
+			p.Field.Set("")
+		}
 	}
+	p.edited = true
 	if changed, _ := p.Field.Update(msg); changed {
 		p.wrong = safe.Text{}
 	}
@@ -154,7 +162,11 @@ func (p *Prompt) Box(th *theme.Theme, width, _ int) Box {
 		}
 	}
 	b.gap()
-	b.Lines = append(b.Lines, th.Key.Render(th.Glyphs.Enter.String())+" ok   "+th.Key.Render("esc")+" cancel")
+	verb := p.Verb
+	if verb.Empty() {
+		verb = safe.Literal("ok")
+	}
+	b.Lines = append(b.Lines, th.Key.Render(th.Glyphs.Enter.String())+" "+verb.String()+"   "+th.Key.Render("esc")+" cancel")
 	return b
 }
 

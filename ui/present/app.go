@@ -38,6 +38,7 @@ func scalePrompt(d ui.Deps, apps []backend.App) *dialog.Prompt {
 	p := &dialog.Prompt{
 		Title: Text("Scale %s", apps[0].Name),
 		Label: safe.Literal("instances:"),
+		Verb:  safe.Literal("scale"),
 		Help:  Text("%s now. 0 stops them and keeps the app.", thereAre(first.Instances)),
 		Field: line.New(strconv.Itoa(first.Instances)),
 	}

@@ -101,3 +101,18 @@ func TestDurationsAreShort(t *testing.T) {
 		}
 	}
 }
+
+func TestBlockedAndKickedAreBothSaid(t *testing.T) {
+	a := backend.App{State: backend.AppRunning, Attached: true, Blocked: true}
+	if got := App(a, time.Time{}).Text.String(); got != "blocked" {
+		t.Errorf("App() of a blocked one = %q", got)
+	}
+	a.Attached = false
+	if got := App(a, time.Time{}).Text.String(); got != "blocked, kicked" {
+		t.Errorf("App() of one that is kicked too = %q", got)
+	}
+	i := backend.Instance{State: backend.InstanceRunning, Blocked: true}
+	if got := Instance(i).Text.String(); got != "blocked, kicked" {
+		t.Errorf("Instance() = %q", got)
+	}
+}

@@ -52,13 +52,7 @@ const fresh = 5 * time.Minute
 // had an error a moment ago is marked as degraded.
 func App(a backend.App, now time.Time) Word {
 	w := appWord(a)
-	flag := safe.Text{}
-	switch {
-	case a.Blocked:
-		flag = safe.Literal("blocked")
-	case !a.Attached && a.State != backend.AppStopped && a.State != backend.AppStopping:
-		flag = safe.Literal("kicked")
-	}
+	flag := flags(a.Blocked, !a.Attached && a.State != backend.AppStopped && a.State != backend.AppStopping)
 	if !flag.Empty() {
 		if w.State != theme.Running {
 			w.Text = safe.Join(safe.Literal(", "), w.Text, flag)
@@ -79,6 +73,20 @@ func Troubled(a *backend.App, now time.Time) bool {
 		return true
 	}
 	return a.LastError != "" && (a.LastErrorAt.IsZero() || now.Sub(a.LastErrorAt) < fresh)
+}
+
+// flags are the words for what stands beside a state; both are said, since to
+// take back one leaves the other.
+func flags(blocked, kicked bool) safe.Text {
+	switch {
+	case blocked && kicked:
+		return safe.Literal("blocked, kicked")
+	case blocked:
+		return safe.Literal("blocked")
+	case kicked:
+		return safe.Literal("kicked")
+	}
+	return safe.Text{}
 }
 
 func appWord(a backend.App) Word {
@@ -134,13 +142,7 @@ func Instance(i backend.Instance) Word {
 	case backend.InstanceStopped, backend.InstanceComplete:
 		w.State = theme.Stopped
 	}
-	flag := safe.Text{}
-	switch {
-	case i.Blocked:
-		flag = safe.Literal("blocked")
-	case !i.Attached && i.State.Live():
-		flag = safe.Literal("kicked")
-	}
+	flag := flags(i.Blocked, !i.Attached && i.State.Live())
 	if flag.Empty() {
 		return w
 	}
