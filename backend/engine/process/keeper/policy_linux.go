@@ -168,22 +168,13 @@ func (k *keeper) decide(e Exit) {
 		k.tell(Event{Kind: EventRested, Run: e.Run, Reason: e.Reason})
 		return
 	}
-	now := time.Now()
-	var recent []int64
-	for _, at := range k.state.Restarts {
-		if now.Sub(time.UnixMilli(at)) < policy.Window {
-			recent = append(recent, at)
-		}
-	}
+	recent, left := policy.spend(k.state.Restarts, time.Now())
 	k.state.Restarts = recent
-	if policy.Budget > 0 && len(recent) >= policy.Budget {
+	if !left {
 		why := fmt.Sprintf("%d restarts within %s; the last run: %s", len(recent), policy.Window, e.Reason)
 		k.enter(Failed, why)
 		k.tell(Event{Kind: EventFailed, Run: e.Run, Reason: why})
 		return
-	}
-	if len(recent) < maxOwed {
-		k.state.Restarts = append(recent, now.UnixMilli())
 	}
 	k.wait(e)
 }

@@ -26,6 +26,35 @@ func TestBackoffDoublesAndForgets(t *testing.T) {
 	}
 }
 
+// TestBudgetIsSpent holds for budgets of any size, and for a window that moves.
+func TestBudgetIsSpent(t *testing.T) {
+	for _, budget := range []int{1, 10, 1000} {
+		r := Restart{Budget: budget, Window: time.Hour}
+		now := time.Unix(1_000_000, 0)
+		var restarts []int64
+		for n := range budget {
+			var left bool
+			if restarts, left = r.spend(restarts, now); !left || len(restarts) != n+1 {
+				t.Fatalf("restart %d of %d: %d counted, left %v", n+1, budget, len(restarts), left)
+			}
+			now = now.Add(time.Second)
+		}
+		if restarts, left := r.spend(restarts, now); left || len(restarts) != budget {
+			t.Errorf("after %d restarts: %d counted, left %v", budget, len(restarts), left)
+		}
+		if restarts, left := r.spend(restarts, now.Add(time.Hour)); !left || len(restarts) != 1 {
+			t.Errorf("an hour later: %d counted, left %v, want 1", len(restarts), left)
+		}
+	}
+	var restarts []int64
+	for range 2 * maxCounted {
+		restarts, _ = Restart{Window: time.Hour}.spend(restarts, time.Unix(1_000_000, 0))
+	}
+	if len(restarts) != maxCounted {
+		t.Errorf("without a budget %d are remembered, want %d", len(restarts), maxCounted)
+	}
+}
+
 func TestStopEndsABackoff(t *testing.T) {
 	t.Parallel()
 	s := shell("exit 1")

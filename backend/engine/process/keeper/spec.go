@@ -67,6 +67,26 @@ func (r Restart) after(prev, lasted time.Duration) time.Duration {
 	return min(2*prev, r.BackoffMax)
 }
 
+// maxCounted bounds the restarts that are remembered where no budget does.
+const maxCounted = 256
+
+// spend counts a restart at now in those within the window, which it returns.
+// Where the budget allows no more it counts nothing and reports false.
+func (r Restart) spend(restarts []int64, now time.Time) (recent []int64, left bool) {
+	for _, at := range restarts {
+		if now.Sub(time.UnixMilli(at)) < r.Window {
+			recent = append(recent, at)
+		}
+	}
+	if r.Budget > 0 && len(recent) >= r.Budget {
+		return recent, false
+	}
+	if len(recent) < max(r.Budget, maxCounted) {
+		recent = append(recent, now.UnixMilli())
+	}
+	return recent, true
+}
+
 // Stop says how the child is asked to end.
 type Stop struct {
 	Signal string        `json:"signal,omitempty"` // "TERM" or "SIGTERM"; default TERM
