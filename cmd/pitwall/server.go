@@ -432,6 +432,9 @@ func (s *server) close() error {
 		}
 		s.work.Wait()
 		if s.lock != nil {
+			// Nobody else listens there as long as the folder is ours.
+			os.Remove(s.o.state.file(socketFile))
+			os.Remove(s.o.state.file(takeoverFile))
 			s.lock.Close()
 		}
 	})
