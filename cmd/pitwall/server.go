@@ -192,6 +192,9 @@ func (s *server) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if dropped := s.edge.DropInherited(); len(dropped) > 0 {
+		s.o.log.Info("edge addresses that no route has any more are let go", "addresses", dropped)
+	}
 	s.serve(api.New(api.Config{
 		Backend: guard.New(s.local, guard.Owner(), refusals{s.store, s.o.log}), Version: version(), Token: token, Log: s.o.log,
 	}))
@@ -228,7 +231,7 @@ func (s *server) addresses() []string {
 // serve answers at every door.
 func (s *server) serve(h http.Handler) {
 	s.http = &http.Server{
-		Handler: h, ConnContext: api.ConnContext, ReadHeaderTimeout: 5 * time.Second,
+		Handler: h, ConnContext: api.ConnContext, ReadHeaderTimeout: api.ReadHeaderTimeout, MaxHeaderBytes: api.MaxHeaderBytes,
 		BaseContext: func(net.Listener) context.Context { return s.serving },
 		ErrorLog:    slog.NewLogLogger(s.o.log.Handler(), slog.LevelDebug),
 	}
