@@ -262,12 +262,14 @@ func (s *Shell) steps(out *pieces, op backend.Operation) {
 // several draws many receipts as counts, with the first that failed.
 func (s *Shell) several(open []receipt, width int) string {
 	th, g := s.theme, s.theme.Glyphs
-	var good, bad, running int
+	var good, bad, canceled, running int
 	var failed backend.Operation
 	for _, o := range open {
 		switch {
 		case o.op.State == backend.OperationSucceeded:
 			good++
+		case o.op.State == backend.OperationCanceled:
+			canceled++
 		case o.op.State.Ended():
 			bad++
 			failed = o.op
@@ -282,6 +284,9 @@ func (s *Shell) several(open []receipt, width int) string {
 	}
 	if bad > 0 {
 		out.add(th.Bad, safe.Join(safe.Literal(" "), safe.Clean(strconv.Itoa(bad)), g.Bad))
+	}
+	if canceled > 0 {
+		out.add(th.Warn, safe.Clean(strconv.Itoa(canceled)+" canceled"))
 	}
 	if running > 0 {
 		out.add(th.Busy, safe.Join(safe.Text{}, safe.Clean(strconv.Itoa(running)+" running"), g.Ellipsis))

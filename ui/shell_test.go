@@ -640,6 +640,9 @@ func TestManyCommandsGiveOneStrip(t *testing.T) {
 			f.Finish(list.Items[1].ID, errors.New("not healthy"))
 			d.Wait(time.Second)
 			d.Contains("1 ✓", "1 ✗", "18 running", "not healthy")
+			f.Finish(list.Items[2].ID, backend.Errorf(backend.Canceled, "canceled by ana"))
+			d.Wait(time.Second)
+			d.Contains("1 ✓", "1 ✗", "1 canceled", "17 running")
 		})
 	})
 }

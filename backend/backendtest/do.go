@@ -41,7 +41,11 @@ func (f *Fake) Finish(id string, err error) bool {
 		return false
 	}
 	if err != nil {
-		f.end(o, backend.OperationFailed, err)
+		state := backend.OperationFailed
+		if backend.CodeOf(err) == backend.Canceled {
+			state = backend.OperationCanceled
+		}
+		f.end(o, state, err)
 		return true
 	}
 	for !o.State.Ended() {

@@ -200,7 +200,11 @@ func (c *Confirm) keys(th *theme.Theme) string {
 	if c.word != "" && c.ask.Reason {
 		out += k("tab", "reason")
 	}
-	return strings.TrimRight(out+k("esc", "cancel"), " ")
+	back := "cancel"
+	if strings.HasPrefix(verb, back) {
+		back = "leave it" // two keys with one word would be a trap
+	}
+	return strings.TrimRight(out+k("esc", back), " ")
 }
 
 // gap puts an empty line after what there is.

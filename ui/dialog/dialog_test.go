@@ -217,6 +217,16 @@ func TestBrokenHelpLineStandsIn(t *testing.T) {
 	}
 }
 
+func TestNoTwoKeysOfAQuestionSayTheSame(t *testing.T) {
+	var ran []string
+	a := asked(action.Medium, &ran)
+	a.Label = safe.Literal("cancel")
+	lines := strings.Join(dialog.NewConfirm(a, "prod").Box(dark(t), 60, 20).Lines, "\n")
+	if got := ansi.Strip(lines); !strings.Contains(got, "y cancel") || !strings.Contains(got, "esc leave it") {
+		t.Errorf("the keys are\n%s\nwant y cancel and esc leave it", got)
+	}
+}
+
 func TestWhatIsTypedFirstReplacesWhatStoodThere(t *testing.T) {
 	got := ""
 	prompt := func() *dialog.Prompt {

@@ -169,7 +169,10 @@ func (v *view) otherRuns() []action.Action {
 		return action.Action{
 			ID: id, Title: title, Hidden: v.run == 0,
 			Enabled: func() (bool, safe.Text) {
-				return v.run > 0 && n > 0, safe.Literal("this is not the log of one run, or there is none before it")
+				if v.run == 0 {
+					return false, safe.Literal("this is the log of all runs")
+				}
+				return n > 0, safe.Literal("there is none")
 			},
 			Run: func(action.Input) tea.Cmd { return v.deps.Go(p) },
 		}
