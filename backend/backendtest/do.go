@@ -32,7 +32,8 @@ func (f *Fake) Step() bool {
 }
 
 // Finish ends an operation: with its effect when err is nil, as failed with
-// err otherwise. It reports whether the operation was there to end.
+// err otherwise, or as canceled where that is its code. It reports whether the
+// operation was there to end.
 func (f *Fake) Finish(id string, err error) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
