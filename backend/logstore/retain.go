@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -163,11 +164,21 @@ func (l *keptLog) remove() error {
 	if !l.in.ended {
 		return nil // it has begun again meanwhile
 	}
-	if err := os.RemoveAll(l.src.Dir); err != nil {
+	if err := removeLog(l.src.Dir); err != nil {
 		return fmt.Errorf("remove log of %s: %w", l.src.Instance, err)
 	}
 	l.bytes = 0
 	l.in.primed, l.in.st = false, state{}
+	return nil
+}
+
+// removeLog removes a log's folder, and the one around it if the log was the last
+// that an instance left.
+func removeLog(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	os.Remove(filepath.Dir(dir)) // refused where anything else is in it
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -127,7 +126,7 @@ func (s *Store) Forget(id string) error {
 	}
 	s.open = slices.DeleteFunc(s.open, func(o *instance) bool { return o == in })
 	s.mu.Unlock()
-	if err := os.RemoveAll(in.source().Dir); err != nil {
+	if err := removeLog(in.source().Dir); err != nil {
 		return fmt.Errorf("remove log of %s: %w", id, err)
 	}
 	return nil
