@@ -42,7 +42,7 @@ func (in *instance) followHealth() {
 		})
 		return
 	}
-	if m := readReady(in.dir); m.Run == run {
+	if m := readReady(in.dir); m.Run == run && k.Child.Alive() {
 		in.health.ready, in.health.wasReady, in.health.since = true, true, m.Since
 	}
 	first := firstDelay
