@@ -144,11 +144,34 @@ func (c *cli) show(ctx context.Context, b *remote.Client, starting <-chan error)
 	if errors.Is(err, context.Canceled) {
 		err = nil // the terminal went away, or a signal: what runs goes on
 	}
-	if err == nil && result.Leave != stopAll && !c.exitWithMe && result.Apps > 0 {
-		c.println(fmt.Sprintf("%s with %s keep running; `pitwall` brings you back, `pitwall down --apps` ends them",
-			ui.Plural(result.Apps, "app"), ui.Plural(result.Instances, "instance")))
+	if err == nil {
+		c.farewell(result)
 	}
 	return result, err
+}
+
+// farewell says what keeps running, or that it is being stopped.
+func (c *cli) farewell(result ui.Result) {
+	if result.Apps == 0 {
+		return
+	}
+	what := ui.Plural(result.Apps, "app") + " with " + ui.Plural(result.Instances, "instance")
+	if result.Leave == stopAll || c.exitWithMe {
+		c.println("stopping " + what + " …")
+		return
+	}
+	again := "pitwall"
+	switch {
+	case c.server != "":
+		again += " --server " + c.server
+	case c.state != "":
+		again += " --state " + c.state
+	}
+	c.println(what + " keep running")
+	c.println("  " + again + "  brings you back")
+	if c.server == "" {
+		c.println("  " + strings.Replace(again, "pitwall", "pitwall down --apps", 1) + "  ends them")
+	}
 }
 
 func (c *cli) context() ui.Context {

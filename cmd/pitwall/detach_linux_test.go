@@ -44,7 +44,7 @@ func TestLeavingAConsoleHandsTheServerOn(t *testing.T) {
 	s.see(`sleepy.*running`)
 	before := p.instance1("sleepy")
 	s.press("q")
-	s.see(`1 app .*keep running`)
+	s.see(`1 app with 1 instance keep running`)
 	s.see(`left with 0`)
 	if after := p.instance1("sleepy"); after.PID != before.PID {
 		t.Errorf("after leaving: pid %d, want %d", after.PID, before.PID)
