@@ -139,7 +139,6 @@ func (in *instance) readChunk() (news bool, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	sc := in.scan
-	before := sc.scanned
 	for err == nil {
 		var it *item
 		if it, err = sc.next(nil); it == nil {
@@ -151,12 +150,14 @@ func (in *instance) readChunk() (news bool, err error) {
 		news = true
 		if it.kind == segment.Batch {
 			in.counter.add(it)
+			if it.seq >= in.sized {
+				in.bytes += it.length + 1 // its newline
+			}
 		}
 		if in.recent.on {
 			in.recent.add(it)
 		}
 	}
-	in.bytes += sc.scanned - before
 	if !sc.st.within(in.seen) {
 		in.st = sc.st
 	}
@@ -199,7 +200,10 @@ func (s *Store) begin(in *instance, path string) error {
 	if !in.primed {
 		in.seen = sc.st
 		in.primed, in.place, in.st = true, sc.start, sc.st
-		in.bytes = diskBytes(dir)
+		in.bytes, in.sized = 0, 0
+		if b, err := dir.Bounds(); err == nil {
+			in.bytes, in.sized = diskBytes(dir), b.Next
+		}
 	}
 	return nil
 }

@@ -64,7 +64,8 @@ type instance struct {
 	ended    bool
 	gone     bool // forgotten
 	counter  counter
-	bytes    int64
+	bytes    int64         // what the log takes on disk
+	sized    uint64        // lines before this number are in bytes
 	st       state         // what ingest has read
 	seen     state         // what it had read when the scanner was opened
 	place    segment.Place // where it goes on

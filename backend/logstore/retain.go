@@ -36,6 +36,7 @@ type keptLog struct {
 	dir    *segment.Dir
 	infos  []segment.Info
 	bytes  int64
+	next   uint64 // the line that comes after those
 	newest int64
 }
 
@@ -153,7 +154,7 @@ func (l *keptLog) list() ([]kept, error) {
 	if err != nil {
 		return out, fmt.Errorf("log of %s: %w", l.src.Instance, err)
 	}
-	l.newest = b.Time
+	l.next, l.newest = b.Next, b.Time
 	return out, nil
 }
 
@@ -186,5 +187,5 @@ func removeLog(dir string) error {
 func (l *keptLog) note() {
 	l.in.mu.Lock()
 	defer l.in.mu.Unlock()
-	l.in.bytes = l.bytes
+	l.in.bytes, l.in.sized = l.bytes, l.next
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -218,6 +219,65 @@ func TestStatsCountByTimeAndLevel(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Stats (-want +got):\n%s", diff)
 	}
+}
+
+func TestALogsSizeIsCountedOnce(t *testing.T) {
+	a := newProgram(t, app("i1", 0), segment.Options{SegmentBytes: 1000})
+	line := strings.Repeat("x", 99) + "\n"
+	for i := range 50 {
+		a.write(time.Duration(i)*time.Second, out, line)
+	}
+	s := newStore(t, (&clock{now: epoch.Add(time.Minute)}).Now, a)
+	onDisk := func() int64 {
+		n := int64(0)
+		for _, path := range files(t, a.src.Dir) {
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += info.Size()
+		}
+		return n
+	}
+	before := onDisk()
+	for _, when := range []string{"read for the first time", "retention"} {
+		all(t, s, backend.LogQuery{Instances: []string{"i1"}}) // all is on disk
+		eventually(t, "reading after "+when, func() bool { return s.read("i1") >= 50 })
+		if got := s.InstanceCounters("i1").Bytes; int64(got) != before {
+			t.Errorf("after %s the log takes %d bytes, want %d", when, got, before)
+		}
+		if err := s.Retain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 50 {
+		a.write(time.Minute+time.Duration(i)*time.Second, out, line)
+	}
+	s.Notify("i1")
+	eventually(t, "reading what came", func() bool { return s.read("i1") >= 100 })
+	if got, raw := int64(s.InstanceCounters("i1").Bytes)-before, int64(50*len(line)); got < raw-50 || got > onDisk()-before {
+		t.Errorf("50 lines of 100 bytes are counted as %d", got)
+	}
+}
+
+// read is the number of the last line that is counted.
+func (s *Store) read(instance string) uint64 {
+	s.mu.Lock()
+	in := s.instances[instance]
+	s.mu.Unlock()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.st.high
+}
+
+// files are the segments of a log.
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "*.*"))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("Glob() = %q, %v", found, err)
+	}
+	return found
 }
 
 func TestRetentionKeepsToPolicy(t *testing.T) {
