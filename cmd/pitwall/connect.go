@@ -45,6 +45,9 @@ func (c *cli) dialOwner(ctx context.Context, s stateFolder) (*remote.Client, err
 		}
 		select {
 		case <-opening.Done():
+			if ctx.Err() != nil {
+				return nil, backend.Errorf(backend.Timeout, "reach the owner of state folder %s: %w", s.path, context.Cause(ctx))
+			}
 			return c.dialState(ctx, s)
 		case <-time.After(lockPoll):
 		}
