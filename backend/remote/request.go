@@ -229,7 +229,7 @@ func (c *Client) Do(ctx context.Context, cmd backend.Command) (backend.Result, e
 	}
 	sent := false
 	for try := 0; ; try++ {
-		result, err := c.doOnce(ctx, cmd.Verb(), intent.Key, body)
+		result, err := c.doOnce(ctx, cmd.Verb(), body)
 		if !lost(err) {
 			return result, err
 		}
@@ -250,13 +250,12 @@ func (c *Client) Do(ctx context.Context, cmd backend.Command) (backend.Result, e
 	}
 }
 
-func (c *Client) doOnce(ctx context.Context, verb, key string, body []byte) (backend.Result, error) {
+func (c *Client) doOnce(ctx context.Context, verb string, body []byte) (backend.Result, error) {
 	r, err := c.request(ctx, http.MethodPost, wire.DoPath(verb), bytes.NewReader(body))
 	if err != nil {
 		return backend.Result{}, err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set(wire.KeyHeader, key)
 	result, err := fetch[wire.Result](c, r)
 	return result.Decode(), err
 }
