@@ -38,7 +38,12 @@ func start(t *testing.T, cfg api.Config) (tcp, socket string) {
 		Handler: handler, ConnContext: api.ConnContext, ReadHeaderTimeout: api.ReadHeaderTimeout,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
-	socket = filepath.Join(t.TempDir(), "s")
+	dir, err := os.MkdirTemp("", "pw") // a socket's path is limited to 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket = filepath.Join(dir, "s")
 	done := make(chan struct{}, 2)
 	serve := func(network, address string) string {
 		l, err := net.Listen(network, address)

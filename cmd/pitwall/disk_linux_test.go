@@ -149,7 +149,7 @@ func TestFullStateDiskRefusesAndRecovers(t *testing.T) {
 	ballast := fill(t, p.state)
 	refused := false
 	p.until("an action is refused with a reason", func() bool {
-		_, errs, err := p.try("restart", "quiet", "--wait", "--timeout", "20s", "--reason", strings.Repeat("why ", 2000))
+		_, errs, err := p.try("restart", "quiet", "--wait", "--timeout", "20s", "--reason", strings.Repeat("why ", 1000))
 		refused = err != nil
 		if err != nil && !regexp.MustCompile(`(?i)disk.*full|full.*disk|no space`).MatchString(errs) {
 			t.Fatalf("an action on a full disk failed without saying why: %q", errs)
