@@ -56,11 +56,6 @@ func Follow[T any](ctx context.Context, open func(context.Context) (backend.Feed
 	return s, s.Next()
 }
 
-// Receive follows a feed that is already open.
-func Receive[T any](ctx context.Context, feed backend.Feed[T]) (*Stream[T], tea.Cmd) {
-	return Follow(ctx, func(context.Context) (backend.Feed[T], error) { return feed, nil })
-}
-
 // Next returns a command that waits for the next batch. At most one may be
 // under way. After an error it opens the feed anew, by the same query.
 func (s *Stream[T]) Next() tea.Cmd {

@@ -102,18 +102,11 @@ func routes(rs []backend.Route) string {
 func (c *cli) instancesCommand() *cobra.Command {
 	var ended bool
 	cmd := c.reader("instances [APP|JOB...]", "List instances", names(0, -1, ""), completeTargets, func(ctx context.Context, b backend.Backend, args []string) error {
-		q := backend.InstanceQuery{Ended: ended}
-		for _, name := range args {
-			t, err := resolve(ctx, b, name)
-			if err != nil {
-				return err
-			}
-			if t.job != nil {
-				q.Jobs = append(q.Jobs, t.job.ID)
-			} else {
-				q.Apps = append(q.Apps, t.app.ID)
-			}
+		apps, jobs, err := resolveIDs(ctx, b, args)
+		if err != nil {
+			return err
 		}
+		q := backend.InstanceQuery{Apps: apps, Jobs: jobs, Ended: ended}
 		list, err := all(func(p backend.Page) (backend.List[backend.Instance], error) {
 			q.Page = p
 			return b.Instances(ctx, q)
@@ -216,18 +209,11 @@ func orDash(s string) string {
 
 func (c *cli) runsCommand() *cobra.Command {
 	return c.reader("runs [APP|JOB...]", "List runs, newest first", names(0, -1, ""), completeTargets, func(ctx context.Context, b backend.Backend, args []string) error {
-		var q backend.RunQuery
-		for _, name := range args {
-			t, err := resolve(ctx, b, name)
-			if err != nil {
-				return err
-			}
-			if t.job != nil {
-				q.Jobs = append(q.Jobs, t.job.ID)
-			} else {
-				q.Apps = append(q.Apps, t.app.ID)
-			}
+		apps, jobs, err := resolveIDs(ctx, b, args)
+		if err != nil {
+			return err
 		}
+		q := backend.RunQuery{Apps: apps, Jobs: jobs}
 		runs, err := all(func(p backend.Page) (backend.List[backend.Run], error) {
 			q.Page = p
 			return b.Runs(ctx, q)

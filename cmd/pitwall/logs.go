@@ -126,16 +126,8 @@ func (c *cli) logQuery(ctx context.Context, b backend.Backend, args []string, f 
 	default:
 		return q, false, usagef("--stream %q: use stdout or stderr", f.stream)
 	}
-	for _, name := range args {
-		t, err := resolve(ctx, b, name)
-		if err != nil {
-			return q, false, err
-		}
-		if t.job != nil {
-			q.Jobs = append(q.Jobs, t.job.ID)
-		} else {
-			q.Apps = append(q.Apps, t.app.ID)
-		}
+	if q.Apps, q.Jobs, err = resolveIDs(ctx, b, args); err != nil {
+		return q, false, err
 	}
 	if f.instance != "" {
 		err = c.oneInstance(ctx, b, &q, f.instance)

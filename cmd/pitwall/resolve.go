@@ -28,6 +28,22 @@ func (t target) ref() backend.Ref {
 	return t.app.Ref()
 }
 
+// resolveIDs finds the apps and the jobs with these names, as queries take them.
+func resolveIDs(ctx context.Context, b backend.Backend, names []string) (apps, jobs []string, err error) {
+	for _, name := range names {
+		t, err := resolve(ctx, b, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if t.job != nil {
+			jobs = append(jobs, t.job.ID)
+		} else {
+			apps = append(apps, t.app.ID)
+		}
+	}
+	return apps, jobs, nil
+}
+
 // resolveApp finds the app with a name, or with team/space/name where that
 // would mean several.
 func resolveApp(ctx context.Context, b backend.Backend, name string) (backend.App, error) {
